@@ -7,7 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -82,6 +83,7 @@ class Step:
         right: exit codes of a command that did its work.
         once: True if it refuses to do its work again.
         gone: files that it removes first and writes last, so that half of its work is never taken for all of it.
+        patches: values of the program for this command, by ``module:name``, so that it does little work.
     """
 
     arguments: tuple[str, ...]
@@ -89,6 +91,11 @@ class Step:
     right: tuple[int, ...] = (0,)
     once: bool = False
     gone: tuple[str, ...] = ()
+    patches: Mapping[str, Any] = field(default_factory=dict)
+
+    def run(self, server: Commands, folder: Path, **environment: str) -> tuple[int, str]:
+        """Run it in a folder; see :meth:`Commands.run`."""
+        return server.run(self.arguments, folder, **environment, FAULTS_PATCHES=json.dumps(dict(self.patches)))
 
 
 TRAIN = ("train", "--data", "drives.toml", "--out", "run", "--name", "small", "--cell", "gru", "--hidden-size", "3")
@@ -110,6 +117,14 @@ STEPS: dict[str, Step] = {
             *("--set", "training.epochs=1", "--workers", "1"),
         ),
         fresh=True,
+    ),
+    "search": Step(
+        (
+            *("search", "drives.toml", "--out", "run", "--cell", "rnn", "--budget", "12 trials"),
+            *("--folds", "2", "--workers", "1"),
+        ),
+        fresh=True,
+        patches={"edge_seq.tuning.space:STEPS": [4, 8, 12], "edge_seq.training.baselines:_TREES": 10},
     ),
 }
 
@@ -195,9 +210,7 @@ def reference(server: Commands, step: Step, runs: Path, drives: Path, folder: Pa
     for number in range(2):
         place, counted = _copy(base, folder / "work"), folder / f"count{number}"
         counted.unlink(missing_ok=True)
-        code, errors = server.run(
-            step.arguments, place, FAULTS_FOLDER=str(place), FAULTS_COUNT=str(counted), FAULTS_AT="0"
-        )
+        code, errors = step.run(server, place, FAULTS_FOLDER=str(place), FAULTS_COUNT=str(counted), FAULTS_AT="0")
         assert code in step.right, f"{step.arguments}: {code}: {errors}"
         found.append(files(place))
         operations.append(counted.stat().st_size)
@@ -215,9 +228,7 @@ def attempt(server: Commands, step: Step, expected: Reference, trial: Trial, fol
     """Run a command with a fault, and again without. Returns what is wrong; empty if nothing is."""
     place = _copy(expected.base, folder / "work")
     jumps = trial.kind.lstrip("-").isdigit()
-    code, errors = server.run(
-        step.arguments, place, FAULTS_FOLDER=str(place), FAULTS_AT=str(trial.at), FAULTS_KIND=trial.kind
-    )
+    code, errors = step.run(server, place, FAULTS_FOLDER=str(place), FAULTS_AT=str(trial.at), FAULTS_KIND=trial.kind)
     if "Traceback" in errors or "defect in edge-seq" in errors:
         return f"it ended with a traceback:\n{errors}"
     if trial.kind in ("kill", "half"):
@@ -235,7 +246,7 @@ def attempt(server: Commands, step: Step, expected: Reference, trial: Trial, fol
     if wrong:
         return f"after the fault (exit code {code}): {wrong}"
     done = step.once and not what_differs(expected, found)
-    code, errors = server.run(step.arguments, place)
+    code, errors = step.run(server, place)
     if code not in ((2,) if done else step.right):
         return f"the command given again ended with {code}: {errors}"
     return what_differs(expected, files(place))
@@ -278,8 +289,8 @@ def what_differs(expected: Reference, found: dict[str, bytes]) -> str:
 def two_at_once(first: Commands, second: Commands, step: Step, expected: Reference, folder: Path) -> str:
     """Run a command twice at the same time: one may be refused, and the result is that of one."""
     place = _copy(expected.base, folder / "work")
-    first.begin(step.arguments, place)
-    second.begin(step.arguments, place)
+    for one in (first, second):
+        one.begin(step.arguments, place, FAULTS_PATCHES=json.dumps(dict(step.patches)))
     ended = [one.end() for one in (first, second)]
     for code, errors in ended:
         refused = code == 2 and "another process writes to it" in errors

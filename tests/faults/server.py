@@ -13,7 +13,9 @@ import sys
 from importlib.util import find_spec
 
 
-def _become(arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> None:
+def become(order: tuple[list[str], str, dict[str, str], str, str]) -> None:
+    """Run a command in this process: arguments, folder, environment, and paths for stdout and stderr."""
+    arguments, folder, environment, out, err = order
     for number, name in ((0, os.devnull), (1, out), (2, err)):
         opened = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(opened, number)
@@ -22,6 +24,9 @@ def _become(arguments: list[str], folder: str, environment: dict[str, str], out:
     os.chdir(folder)
     os.environ.update(environment)
     sys.argv = ["edge-seq", *arguments]
+    for name, value in json.loads(environment.get("FAULTS_PATCHES", "{}")).items():
+        module, _, attribute = name.partition(":")
+        setattr(importlib.import_module(module), attribute, tuple(value) if isinstance(value, list) else value)
     from edge_seq.cli import main
 
     try:
@@ -40,7 +45,7 @@ def serve(packages: list[str]) -> None:
         child = os.fork()
         if child == 0:
             try:
-                _become(*json.loads(line))
+                become(json.loads(line))
                 code = 0
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else 1
