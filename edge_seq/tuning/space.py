@@ -17,7 +17,8 @@ from edge_seq.support.results import Result
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import SearchConfig
 
-# Convolutions before the recurrent layers: units and stride; kernel 5.
+# Convolutions before the recurrent layers: units and stride; kernel 5, tanh. Outputs with relu grow with the gain and
+# with rare large inputs, until the integer weights behind them do not fit (docs/results/search.md).
 FRONTS: dict[str, tuple[int, int] | None] = {
     "none": None,
     "8/2": (8, 2),
@@ -27,8 +28,7 @@ FRONTS: dict[str, tuple[int, int] | None] = {
 }
 KERNEL = 5
 STEPS = (400, 800, 1600, 3200)  # optimiser steps
-# A convolution with relu passes the gain on, so that with a larger one the integer weights behind it do not fit.
-MOST_GAIN_OF_CONVOLUTION = 10.0
+MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolution
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
 _RATE_UNITS = ("rad/s", "deg/s")
@@ -121,7 +121,9 @@ class Candidate(Result):
         }
         table: dict[str, Any] = {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
-            "front": [] if made is None else [{"units": made[0], "kernel": KERNEL, "stride": made[1]}],
+            "front": []
+            if made is None
+            else [{"units": made[0], "kernel": KERNEL, "stride": made[1], "activation": "tanh"}],
             "channel_gains": gains,
             "epochs": max(1, round(steps / -(-windows // self.batch_size))),
             "augmentation": {
@@ -173,7 +175,7 @@ class Space:
         return self._trainable(made)
 
     def _trainable(self, candidate: Candidate) -> Candidate:
-        """The candidate, with a gain that its convolution can take, and a batch with which its steps are no more than
+        """The candidate, with a gain that suits its convolution, and a batch with which its steps are no more than
         others take."""
         if candidate.front != "none":
             gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]

@@ -110,7 +110,7 @@ def test_a_budget_of_time_counts_trials_without_a_result_and_trials_that_take_lo
     assert 1000 < progress.spent(plan) < 1500 + FOLDS * last
 
 
-def test_candidates_have_gains_that_quantize_and_trainings_of_like_length() -> None:
+def test_candidates_have_gains_that_suit_convolutions_and_trainings_of_like_length() -> None:
     config = SearchConfig()
     space = space_of(config, CONTRACT, own_steps=True)
     first = space.first()
