@@ -253,10 +253,11 @@ def _epoch(
     generator = _seed_epoch(config.seed, epoch)
     run.module.train()
     order = torch.split(torch.randperm(len(train.x), generator=generator), config.batch_size)
+    total_steps = config.epochs_for(len(train.labels)) * len(order)
     total_loss, rate = 0.0, 0.0
     for index, batch in enumerate(order):
         step = (epoch - 1) * len(order) + index
-        rate = learning_rate_at(step, config.epochs_for(len(train.labels)) * len(order), config)
+        rate = learning_rate_at(step, total_steps, config)
         x = train.x[batch]
         if augmenter is not None:
             x = augment(x, augmenter, generator)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import zlib
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from firmware_export.running.board import WIRE_FOLDER
 from firmware_export.toolchain.build import STRICT_FLAGS, Compiler, compile_c, find_compiler
 from tests.adapt.program import run
 from tests.device.c_device import HERE, build_driver, export_board, run_driver
-from tests.device.test_c_coverage import OWN_PATHS, session, uncovered
+from tests.device.test_c_coverage import OWN_PATHS, counting_gcc, session, uncovered
 from tests.device.test_c_wire import normal, turns
 from tests.zoo import DISTANCES, convolution, quantized_model, random_counts, spec
 
@@ -178,10 +177,7 @@ def wrong_parts(model: IntModel) -> bytes:
 @pytest.mark.slow
 def test_every_branch_is_taken(tmp_path: Path) -> None:
     """Every branch of es_adapt.c, by wild hosts and the checks of the interface."""
-    gcc = shutil.which("gcc")
-    if gcc is None or shutil.which("gcov") is None:
-        pytest.skip("gcc or gcov is not on this machine; sudo apt-get install gcc")
-    compiler = Compiler("gcc", (gcc,))
+    compiler = counting_gcc()
     headers = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src", WIRE_FOLDER]
     runtime = []
     for source in sorted((RUNTIME_FOLDER / "src").glob("*.c")):

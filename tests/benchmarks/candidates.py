@@ -20,24 +20,13 @@ from edge_seq.tuning.data import SearchData, open_search_data
 from edge_seq.tuning.references import predictors, score_reference
 from edge_seq.tuning.rounds import matrices
 from edge_seq.tuning.space import Candidate
-from edge_seq.tuning.trial import fit_and_score
+from edge_seq.tuning.trial import Trial, run_trial
 
 
 def scored(candidate: Candidate, data: SearchData) -> str:
     """Train a candidate on each fold's other groups, and give the macro-F1 of its float model on all folds."""
-    contract = candidate.contract(data.contract)
-    parts = [
-        fit_and_score(
-            candidate,
-            data.part(fold, contract),
-            contract,
-            data.labels,
-            steps=candidate.steps,
-            seed=data.config.seed + fold,
-            in_full=False,
-        ).by_group
-        for fold in range(data.folds)
-    ]
+    trials = [Trial(candidate, fold, candidate.steps, in_full=False) for fold in range(data.folds)]
+    parts = [run_trial(trial, data).by_group for trial in trials]
     return str(estimate_over_groups(matrices(parts), macro_f1))
 
 

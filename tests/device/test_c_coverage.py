@@ -35,6 +35,14 @@ MODELS = {
 OWN_PATHS = {"CCACHE_DISABLE": "1"}  # ccache may write paths that gcov does not find
 
 
+def counting_gcc() -> Compiler:
+    """The gcc whose gcov counts; a test is skipped where one of them is missing."""
+    gcc = shutil.which("gcc")
+    if gcc is None or shutil.which("gcov") is None:
+        pytest.skip("gcc or gcov is not on this machine; sudo apt-get install gcc")
+    return Compiler("gcc", (gcc,))
+
+
 def uncovered(folder: Path, source: str) -> list[str]:
     """Lines of a source that were never run, or that have a branch that was never taken. Its object was compiled with
     :data:`OWN_PATHS`."""
@@ -105,10 +113,7 @@ def session(model: IntModel, seed: int) -> bytes:
 
 
 def test_every_branch_is_taken(tmp_path: Path) -> None:
-    gcc = shutil.which("gcc")
-    if gcc is None or shutil.which("gcov") is None:
-        pytest.skip("gcc or gcov is not on this machine; sudo apt-get install gcc")
-    compiler = Compiler("gcc", (gcc,))
+    compiler = counting_gcc()
     wire = tmp_path / "es_wire.o"  # compiled once, so that all runs count in one place
     headers = [RUNTIME_FOLDER / "include", RUNTIME_FOLDER / "src", WIRE_FOLDER]
     counting = ["-std=c99", "-O0", "--coverage", "-c"]

@@ -5,7 +5,6 @@ Wrong blobs are asked for by name, number by number; nothing hangs on random one
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import zlib
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from edge_seq.ir.front import TimePool
 from edge_seq.ir.model import IntModel
 from firmware_export.emission.emit import RUNTIME_FOLDER
 from firmware_export.toolchain.build import Compiler, compile_c
-from tests.device.test_c_coverage import OWN_PATHS, uncovered
+from tests.device.test_c_coverage import OWN_PATHS, counting_gcc, uncovered
 from tests.load.conftest import HERE, INCLUDES
 from tests.load.test_blob import CONTRACT, MODEL, OK, blob_of, mended, shapes, small
 from tests.zoo import CELLS, Spec, convolution, quantized_model, some_distance, spec
@@ -166,8 +165,8 @@ def contracts(model: IntModel) -> Iterator[IntModel]:
 class Loader:
     """The program try_load.c with an object of es_load.c of its own; its runs count in one place."""
 
-    def __init__(self, gcc: str, folder: Path, name: str, flags: tuple[str, ...] = ()) -> None:
-        compiler, self._folder = Compiler("gcc", (gcc,)), folder / name
+    def __init__(self, compiler: Compiler, folder: Path, name: str, flags: tuple[str, ...] = ()) -> None:
+        self._folder = folder / name
         counting = ["-std=c99", "-O0", "--coverage", *flags, "-c"]
         plain = ["-std=c99", "-O1"]
         loader = compile_c(
@@ -205,13 +204,12 @@ class Loader:
 
 @pytest.mark.slow
 def test_every_branch_is_taken(tmp_path: Path) -> None:
-    gcc = shutil.which("gcc")
-    if gcc is None or shutil.which("gcov") is None:
-        pytest.skip("gcc or gcov is not on this machine; sudo apt-get install gcc")
+    compiler = counting_gcc()
     models = {name: quantized_model(shape, name="small") for name, shape in SHAPES.items()}
     models |= {f"{cell}{n}": quantized_model(shape, name="m") for cell in CELLS for n, shape in enumerate(shapes(cell))}
     blobs = {name: blob_of(model) for name, model in models.items()}
-    loader, few = Loader(gcc, tmp_path, "all"), Loader(gcc, tmp_path, "few", ("-DES_LOAD_KINDS=2",))  # gru alone
+    loader = Loader(compiler, tmp_path, "all")
+    few = Loader(compiler, tmp_path, "few", ("-DES_LOAD_KINDS=2",))  # gru alone
     assert loader.load(*((blob, b"") for blob in blobs.values())) == [OK] * len(blobs)
 
     wrong = [changed(blobs[name], values) for name, values in WRONG]
