@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edge_seq.backends.preprocess import normalise, preprocess
 from edge_seq.backends.reference_float import float_features, run_float
 from edge_seq.data.recording import Windows, select_windows
+from edge_seq.data.windows import spread
 from edge_seq.frontends.chain import ImportedChain
 from edge_seq.frontends.lower import Lowered, lower
 from edge_seq.frontends.originals import Original
@@ -97,7 +98,7 @@ def import_chain(
         warnings.append(warn_of_scale(float_features(lowered.model, calibration), contract))
     accuracy = None
     if train is not None:
-        chosen = np.unique(np.linspace(0, len(train.labels) - 1, WINDOWS_SCORED).astype(int))
+        chosen = spread(len(train.labels), WINDOWS_SCORED)
         seen = select_windows(train, chosen)
         predicted = run_float(lowered.model, seen.counts).logits.argmax(axis=1)
         accuracy = float((predicted == seen.labels).mean())

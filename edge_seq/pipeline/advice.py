@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from edge_seq.data.recording import Windows, select_windows
+from edge_seq.data.windows import spread
 from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.model import FloatModel
 from edge_seq.pipeline.config import RunConfig
@@ -19,7 +18,7 @@ TRAINING_WINDOWS_SCORED = 1000  # at most, spread evenly
 
 def training_accuracy(model: FloatModel, train: Windows) -> float:
     """Accuracy of a model on at most 1,000 of its training windows, to compare a score on other windows with."""
-    few = np.unique(np.linspace(0, len(train.labels) - 1, TRAINING_WINDOWS_SCORED).astype(int))
+    few = spread(len(train.labels), TRAINING_WINDOWS_SCORED)
     seen = select_windows(train, few)
     return float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
 

@@ -9,6 +9,7 @@ from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.data.stored import blocks
+from edge_seq.data.windows import spread
 from edge_seq.ir.model import FloatFormat, FloatModel, IntModel
 from edge_seq.scores.metrics import softmax
 from edge_seq.support.errors import DataError, ParityError, ToolError
@@ -64,7 +65,7 @@ def logits_on_host(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int
         DataError: no label is due after T samples.
         ParityError: the C differs from the reference.
     """
-    chosen = np.unique(np.linspace(0, len(counts) - 1, SPOT_WINDOWS).astype(int))
+    chosen = spread(len(counts), SPOT_WINDOWS)
     expected = reference_logits(model, counts[chosen])
     try:
         library = load_model_library(model)

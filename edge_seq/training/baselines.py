@@ -13,6 +13,7 @@ from edge_seq.backends.preprocess import normalise
 from edge_seq.data.recording import Windows
 from edge_seq.data.statistics import window_statistics
 from edge_seq.data.stored import blocks, is_stored
+from edge_seq.data.windows import spread
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ToolError
 from edge_seq.training.config import TrainingConfig
@@ -78,7 +79,7 @@ def random_forest_baseline(
     forest = RandomForestClassifier(_TREES, class_weight="balanced", random_state=seed, n_jobs=1)
     counts, labels = train.counts, train.labels
     if is_stored(counts) and len(labels) > MAX_STORED_WINDOWS:
-        chosen = np.unique(np.linspace(0, len(labels) - 1, MAX_STORED_WINDOWS).astype(int))
+        chosen = spread(len(labels), MAX_STORED_WINDOWS)
         counts, labels = counts[chosen], labels[chosen]
     forest.fit(window_statistics(preprocessed_counts(np.asarray(counts), contract)), labels)
     probabilities = np.zeros((len(test.labels), num_classes))
@@ -127,7 +128,7 @@ def minirocket_baseline(
             f"the MiniRocket baseline needs windows of at least {_ROCKET_KERNEL} samples, and these have "
             f"{contract.window_length}; give a longer window_length"
         )
-    chosen = np.unique(np.linspace(0, len(train.labels) - 1, MAX_ROCKET_WINDOWS).astype(int))
+    chosen = spread(len(train.labels), MAX_ROCKET_WINDOWS)
     counts = preprocessed_counts(np.asarray(train.counts[chosen]), contract)
     normalisation = fit_normalisation(counts)
 
