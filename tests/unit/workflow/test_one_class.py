@@ -254,7 +254,7 @@ def test_a_run_of_one_class_is_scored_on_its_own_and_on_other_recordings(tmp_pat
     pytest.importorskip("torch")
     from edge_seq.training.loop import logits_of_weights
 
-    simulate_to_file(tmp_path / "drives.csv", drives=12, duration_s=100.0, sample_rate_hz=10.0, seed=3)
+    simulate_to_file(tmp_path / "drives.csv", drives=12, duration_s=120.0, sample_rate_hz=10.0, seed=3)
     options = [f'data.source="{tmp_path / "drives.toml"}"', "data.one_class.normal=normal_road"]
     training = ["training.cell=rnn", "training.hidden_size=2", "training.epochs=1"]
     summary = train_run(tmp_path / "run", load_config(None, [*options, *training]))
