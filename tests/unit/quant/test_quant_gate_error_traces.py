@@ -32,9 +32,9 @@ def test_every_figure_is_that_of_the_traces(shape: str, monkeypatch: pytest.Monk
     floats, integers = run_float(model, counts).values, run_reference(quantized, counts).values
     every_sample = list(range(8))
     steps = {
-        "front": [[2, 6]],  # every fourth sample, from the third
+        "front": [[2, 6]] * 2,  # every fourth sample, from the third
         "stack": [every_sample] * 2,
-        "both directions": [every_sample, [7], [7]],  # the layers of a pair run when the window is whole
+        "both directions": [every_sample, every_sample, [7]],  # backward, a layer begins when the window is whole
     }[shape]
     expected = {}
     for index, (layer, runs) in enumerate(zip(model.layers, steps, strict=True)):
