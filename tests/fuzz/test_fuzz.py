@@ -73,7 +73,7 @@ def test_a_loop_counts_its_executions_and_a_process_that_fails_ends_it() -> None
         return [sys.executable, "-S", "-c", f"raise SystemExit({code})"]
 
     right = looped("name", partial(ends_with, 0), 500, 0.05)
-    assert (right.name, right.findings) == ("name", {})
+    assert (right.name, right.findings) == ("name, loop", {})
     assert right.executions == 500 * len(seeds) >= 500
     assert seeds == list(range(seeds[0], seeds[0] + len(seeds)))
     seeds.clear()
