@@ -24,7 +24,7 @@ from edge_seq.backends.reference_float import (
 )
 from edge_seq.backends.reference_int import NO_LABEL, run_stream
 from edge_seq.ir.front import Conv
-from edge_seq.ir.kinds import Dense, kind_of
+from edge_seq.ir.kinds import Dense, kind_named, kind_of
 from edge_seq.ir.model import POOLED_NAMES, FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
 from edge_seq.support.results import Result
@@ -162,16 +162,15 @@ def _changes_of_hidden_states(values: Mapping[str, NDArray[Any]], index: int) ->
     """Sum of the squared changes of an LSTM layer's hidden states if its cell states are kept in 16 bits, for each of
     ``CELL_RANGES``. The gates are those of the float model.
     """
-    kept, let_in, new, shown = (
-        values[f"layer{index}.{name}"].astype(np.float64)
-        for name in ("forget_gate", "input_gate", "cell_gate", "output_gate")
-    )
-    kept, written, shown = sigmoid(kept), sigmoid(let_in) * np.tanh(new), sigmoid(shown)
+    gates = {name: values[f"layer{index}.{name}"] for name in kind_named("lstm").gate_names}
+    kept, shown = sigmoid(gates["forget_gate"]), sigmoid(gates["output_gate"])
+    written = sigmoid(gates["input_gate"]) * np.tanh(gates["cell_gate"])
     expected = shown * np.tanh(values[f"layer{index}.cell_state"])
     changes = []
     for largest in CELL_RANGES:
         unit = largest / 2.0**15
-        cell, change = np.zeros_like(kept[:, 0]), 0.0
+        cell: NDArray[Any] = np.zeros(kept[:, 0].shape)
+        change = 0.0
         for t in range(kept.shape[1]):
             cell = np.clip(np.rint((kept[:, t] * cell + written[:, t]) / unit) * unit, -largest, largest)
             change += float(np.square(shown[:, t] * np.tanh(cell) - expected[:, t]).sum())
