@@ -2,7 +2,6 @@
 
     python datasets/research/one_class.py datasets/recipes/fan_vibration.toml --set data.validation_fraction=0.3
     python datasets/research/one_class.py datasets/recipes/fan_vibration.toml --folds 3     # without the test part
-    python datasets/research/one_class.py datasets/recipes/fan_vibration.toml --tried       # float, training part only
 
 Everything comes from the library: data, training, quantisation and the integer model, as ``edge-seq train --one-class``
 makes it. With ``--folds`` the groups of the training part are cross-validated; options are chosen by that.
@@ -12,29 +11,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_seq.data.recording import Windows, select_windows
-from edge_seq.data.windows import spread
-from edge_seq.frontends.from_torch import from_training
-from edge_seq.ir.model import FloatModel, Readout
 from edge_seq.pipeline.config import RunConfig, load_config, quote
 from edge_seq.pipeline.logits import real_logits
 from edge_seq.pipeline.models import train_model
-from edge_seq.pipeline.one_class.changes import CHANGES, changed_windows
-from edge_seq.pipeline.one_class.fit import FLOOR, distance_rows, states_of
 from edge_seq.pipeline.prepare import prepare
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
-from edge_seq.scores.one_class import Detection, auroc, detections
-from edge_seq.training.loop import train
+from edge_seq.scores.one_class import Detection, detections
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 
 def measure(config: RunConfig) -> tuple[Detection, ...]:
@@ -77,59 +68,6 @@ def rows(config: RunConfig, normal: str, folds: int, seeds: int) -> list[list[st
     ]
 
 
-def tried(config: RunConfig, normal: int, labels: Sequence[str], epochs: int, seeds: int) -> dict[str, list[float]]:
-    """Areas under the curve of two networks with three distances, for each other class and fold of the training part.
-
-    At most 300 normal windows are learnt from, 150 normal and 100 of each other class are scored, spread evenly.
-    """
-    data = prepare(config)
-    windows, contract = data.train, data.dataset.contract
-    found: dict[str, list[float]] = {}
-    groups = sorted(set(windows.groups[windows.labels == normal].tolist()))
-    order = np.random.default_rng(1).permutation(len(groups))
-
-    def some(mask: NDArray[np.bool_], most: int) -> Windows:
-        chosen = np.flatnonzero(mask)
-        return select_windows(windows, chosen[spread(len(chosen), most)])
-
-    for fold in range(2):
-        held = np.isin(windows.groups, [groups[index] for index in order[fold::2]])
-        learnt = some(~held & (windows.labels == normal), 300)
-        known = some(held & (windows.labels == normal), 150)
-        others = [some(held & (windows.labels == one), 100) for one in range(len(labels)) if one != normal]
-        for seed in range(seeds):
-            options = {"hidden_size": 16, "pooling": "mean", "keep": "last", "batch_size": 64, "seed": seed}
-            for name, changes in {
-                "untrained": {"epochs": 1, "learning_rate": 1e-9, "weight_decay": 0.0},
-                "trained": {"epochs": epochs},
-            }.items():
-                training = config.training.model_copy(update={**options, **changes})
-                result = train(changed_windows(learnt), None, contract, len(CHANGES), training)
-                model = from_training(result, name="tried", labels=tuple(CHANGES), readout=Readout("mean"))
-                near, *far = _distances(model, learnt, (known, *others))
-                for how, distances in near.items():
-                    areas = [auroc(distances, one[how]) for one in far]
-                    found.setdefault(f"{name}, {how}", []).extend(areas)
-    return found
-
-
-def _distances(model: FloatModel, learnt: Windows, scored: Sequence[Windows]) -> list[dict[str, NDArray[np.float64]]]:
-    """Three distances of the states of some windows from those of normal ones."""
-    states = states_of(model, learnt.counts)
-    rows, mean, deviation = distance_rows(states), states.mean(axis=0), np.sqrt(states.var(axis=0) + FLOOR)
-    found = []
-    for windows in scored:
-        seen = states_of(model, windows.counts)
-        found.append(
-            {
-                "L1": np.abs(seen - mean).sum(axis=1),
-                "L1 in deviations": np.abs((seen - mean) / deviation).sum(axis=1),
-                "along directions": np.maximum(seen @ rows.weight_input.T + rows.bias, 0).sum(axis=1),
-            }
-        )
-    return found
-
-
 def _called(each: list[Detection]) -> str:
     """Share called anomalies: with its interval over groups, or as the mean of several trainings."""
     if len(each) == 1:
@@ -149,21 +87,10 @@ def main() -> None:
     parser.add_argument("--false-alarms", type=float, default=0.01)
     parser.add_argument("--folds", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=1)
-    parser.add_argument("--tried", action="store_true")
-    parser.add_argument("--epochs", type=int, default=6, help="of --tried")
     parser.add_argument("--set", nargs="*", default=[], dest="overrides")
     given = parser.parse_args()
     plain = load_config(given.recipe, given.overrides)
-    names = prepare(plain).dataset.labels
-    labels = given.normal or names
-    if given.tried:
-        areas: dict[str, list[float]] = {}
-        for normal in labels:
-            for name, values in tried(plain, names.index(normal), names, given.epochs, given.seeds).items():
-                areas.setdefault(name, []).extend(values)
-        lines = [f"| {name} | {_mean(values):.3f} |" for name, values in areas.items()]
-        print("\n".join(["| network, distance | AUROC |", "|---|---|", *lines]))  # noqa: T201 - a script
-        return
+    labels = given.normal or prepare(plain).dataset.labels
     table = []
     for normal in labels:
         one_class = [f"data.one_class.normal={quote(normal)}", f"data.one_class.false_alarms={given.false_alarms}"]
