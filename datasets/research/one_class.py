@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,9 +22,6 @@ from edge_seq.pipeline.prepare import prepare
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.one_class import Detection, detections
-
-if TYPE_CHECKING:
-    pass
 
 
 def measure(config: RunConfig) -> tuple[Detection, ...]:
