@@ -17,9 +17,9 @@ _DIGITS = 16
 def hash_of_sources(export: Path, target: Target) -> str:
     """Hash of all that decides what a model costs on a target.
 
-    Hashed are the model's C, the runtime, the harness, the linker script, and of the target the memory, the emulator and
-    the compiler with its version and options. How instructions are counted is not part of it. Kernels of other processors
-    are part of it, as all C files of the runtime are compiled for every target.
+    Hashed are the model's C, the runtime, the harness, the linker script, and of the target the memory, the emulator
+    and the compiler with its version and options. How instructions are counted is not part of it. Kernels of other
+    processors are part of it, as all C files of the runtime are compiled for every target.
 
     Args:
         export: export folder, written by :func:`firmware_export.emission.emit.export_c`.
