@@ -15,9 +15,9 @@ from edge_seq.support.results import Result, to_plain
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.bench_reference import BenchReference
-from firmware_export.measuring.bench_sources import hash_of_sources
 from firmware_export.measuring.measure import Measurement, measure
 from firmware_export.measuring.reference_models import CELLS, SHAPES, USUAL_SHAPES, reference_counts, reference_model
+from firmware_export.toolchain.sources import hash_of_sources
 from firmware_export.toolchain.target import MissingToolError, Target
 
 
@@ -34,7 +34,7 @@ class BenchRow(Result):
         code_bytes, table_bytes, weight_bytes, ram_bytes: of the linked image, without its harness.
         stack_bytes: worst case along the call graph.
         instructions_by_function: instructions (or cycles) of a window, the most costly function first.
-        sources: see :func:`firmware_export.measuring.bench_sources.hash_of_sources`; empty if it is not known.
+        sources: see :func:`firmware_export.toolchain.sources.hash_of_sources`; empty if it is not known.
     """
 
     model: str

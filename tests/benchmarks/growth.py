@@ -21,9 +21,9 @@ from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.support.results import Result
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
-from firmware_export.measuring.bench_sources import hash_of_sources
 from firmware_export.measuring.measure import measure
 from firmware_export.measuring.reference_models import CELLS, Shape, reference_counts, reference_model
+from firmware_export.toolchain.sources import hash_of_sources
 from firmware_export.toolchain.target import load_target
 
 TARGETS = {"cortex_m4": "-", "cortex_m0": "--"}

@@ -13,10 +13,10 @@ from edge_seq.ir.model import IntModel
 from edge_seq.support.errors import ConfigError, DataError
 from firmware_export.measuring import bench as bench_module
 from firmware_export.measuring import bench_files
-from firmware_export.measuring.bench_sources import hash_of_sources
 from firmware_export.measuring.measure import Measurement
 from firmware_export.measuring.reference_models import SHAPES, Shape
 from firmware_export.measuring.step_counts import StepCounts
+from firmware_export.toolchain.sources import hash_of_sources
 from firmware_export.toolchain.target import MissingToolError, Target, load_target
 
 TARGET = "cortex_m4"

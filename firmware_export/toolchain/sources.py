@@ -1,4 +1,4 @@
-"""What a row of the bench was measured of: a hash of the sources, and of how they are compiled and run."""
+"""What the cost of a model on a target depends on: a hash of the sources, and of how they are compiled and run."""
 
 from __future__ import annotations
 
