@@ -120,7 +120,8 @@ def draw(every: Sequence[Point], path: Path) -> None:
             axes.set_xlabel(axis)
             axes.grid(alpha=0.3)
         figure.axes[0].set_ylabel("instructions of a window")
-        figure.axes[0].legend(fontsize="x-small")
+        figure.axes[0].yaxis.set_major_formatter("{x:,.0f}")
+        figure.axes[0].legend(fontsize="x-small", handlelength=5)
         save(figure, path, dpi=100)
 
 
@@ -147,8 +148,8 @@ def page(every: Sequence[Point], plot: str) -> str:
         "Written by `python -m tests.benchmarks.growth --work build/growth --out docs/results/growth.md`; do not\n"
         "edit. Instructions of one window, gravity filter, head and arg-max included, and in parentheses instructions\n"
         "for each multiply-accumulate. Each point is a model of its own, built and counted. Where an axis does not\n"
-        f"vary, it is 3 channels, 32 units, 50 samples. On the Cortex-M4 the count is {constant};\n"
-        "on the Cortex-M0 it is the largest of the windows that were run.\n\n"
+        "vary, it is 3 channels, 32 units, 50 samples. Three windows were counted. On the Cortex-M4 the count is\n"
+        f"{constant}; on the Cortex-M0 it is the largest.\n\n"
         f"![Instructions of a window over hidden units, samples and channels]({plot})\n\n" + "\n".join(parts)
     )
 
