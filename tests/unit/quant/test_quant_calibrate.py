@@ -263,4 +263,5 @@ def test_names_that_are_counted(cell: str) -> None:
 
 def test_share() -> None:
     assert Saturation("features", 3, 12).share == 0.25
+    assert Saturation("features", 1, 1).share == 1.0
     assert math.isclose(Saturation("features", 0, 0).share, 0.0)
