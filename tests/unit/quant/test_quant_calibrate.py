@@ -15,7 +15,16 @@ from edge_seq.ir.kinds import Lstm, Rnn
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
-from edge_seq.quant.calibrate import CELL_QUANTILE, CELL_SATURATES, Calibration, Saturation, calibrate, count_saturation
+from edge_seq.quant.calibrate import (
+    CELL_QUANTILE,
+    CELL_RANGES,
+    CELL_SATURATES,
+    Calibration,
+    Saturation,
+    _changes_of_hidden_states,
+    calibrate,
+    count_saturation,
+)
 from edge_seq.quant.quantize import quantize
 from edge_seq.support.errors import DataError
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
@@ -77,6 +86,48 @@ def test_the_range_of_large_cell_states_is_the_one_that_costs_least(forget_bias:
     (of_all,) = replace(found, cell_range=()).cell_frac_bits
     assert errors[chosen] <= 1.25 * min(errors.values()), errors
     assert errors[chosen] < 1.05 * errors[of_all], errors
+
+
+def test_the_changes_by_range_are_those_of_a_loop_over_units() -> None:
+    model = counting_lstm(4.0, 40)
+    values = run_float(model, random_counts(2, 40, 3, sigma=400.0)).values
+    found = _changes_of_hidden_states(values, 0)
+    gates = {name: values[f"layer0.{name}_gate"].astype(float) for name in ("input", "forget", "cell", "output")}
+    assert CELL_RANGES == (8.0, 16.0, 32.0, 64.0, 128.0)
+    for largest, change in zip(CELL_RANGES, found, strict=True):
+        total = 0.0
+        for window in range(2):
+            for unit in range(8):
+                kept = 0  # the cell state as an integer of 16 bits
+                for t in range(40):
+                    of = {name: float(array[window, t, unit]) for name, array in gates.items()}
+                    opened = {name: 1 / (1 + math.exp(-value)) for name, value in of.items()}
+                    exact = opened["forget"] * kept / (2**15 / largest) + opened["input"] * math.tanh(of["cell"])
+                    kept = max(-(2**15), min(2**15, round(exact * 2**15 / largest)))
+                    shown = opened["output"] * math.tanh(kept * largest / 2**15)
+                    real = opened["output"] * math.tanh(values["layer0.cell_state"][window, t, unit])
+                    total += (shown - real) ** 2
+        assert change == pytest.approx(total, rel=1e-3), largest
+    seen = calibrate(model, random_counts(2, 40, 3, sigma=400.0))
+    assert seen.cell_range == (CELL_RANGES[int(np.argmin(found))],)
+
+
+def test_layers_that_run_backward_and_hidden_states_keep_all_values() -> None:
+    """The steps of a backward layer are in another order; a FastGRNN's hidden state is read as it is."""
+    shape = spec("lstm", 6, 6, window_length=60, backward=(1,))
+    model = random_float_model(shape, seed=3)
+    bias = np.full(6, 5.0, dtype=np.float32)
+    layers = tuple(
+        replace(
+            layer,
+            forget_gate=replace(layer.forget_gate, bias=bias),  # type: ignore[union-attr]
+            cell_gate=replace(layer.cell_gate, bias=bias),  # type: ignore[union-attr]
+        )
+        for layer in model.layers
+    )
+    found = calibrate(replace(model, layers=layers), random_counts(4, 60, 3, sigma=400.0))
+    assert min(found.cell_limit) > CELL_SATURATES
+    assert found.cell_range[0] < np.inf == found.cell_range[1]
 
 
 def test_small_cell_states_have_the_range_that_holds_them() -> None:
