@@ -117,6 +117,8 @@ def load(
     test_fraction: float = 0.2,
     seed: int = 0,
     split: str = "group",
+    one_class: str | None = None,
+    false_alarms: float = 0.01,
 ) -> Data:
     """Read recordings, split them by group and cut them into windows.
 
@@ -127,9 +129,12 @@ def load(
         seed: Seed of the choice of groups.
         split: ``group``, or ``time_blocks`` for one or two sessions, which gives weaker evidence; the data and every
             evaluation then show a warning. A source may ask for ``time_blocks`` itself.
+        one_class: Name of the normal class, which is learnt alone: :func:`edge_seq.train` then makes a model with the
+            labels of this class and ``anomaly``. Other classes are in the test part only. None learns all classes.
+        false_alarms: With ``one_class``: share of the normal validation windows that may be called anomalies.
 
     Raises:
-        ConfigError: the file is not a data source.
+        ConfigError: the file is not a data source, or has no class ``one_class``.
         DataError, ContractError: recordings cannot be used.
         ToolError: a package that reads a format is not installed.
 
@@ -138,20 +143,35 @@ def load(
         >>> data = es.load("drives.toml")
         >>> data.train.counts.dtype, data.train.counts.shape[1:]  # raw counts [B, T, C]
         (dtype('int16'), (50, 3))
+        >>> es.load("drives.toml", one_class="normal_road").labels
+        ('normal_road', 'anomaly')
     """
     place = SIMULATOR if str(source) == SIMULATOR else str(Path(source).absolute())
-    options = _split_options("es.load", validation_fraction, test_fraction, seed)
+    options = _split_options("es.load", validation_fraction, test_fraction, seed, one_class, false_alarms)
     config = with_split_of_source(RunConfig(data=options.model_copy(update={"source": place, "split": split})))
     return Data(prepare(config), split_note(config))
 
 
-def _split_options(where: str, validation_fraction: float, test_fraction: float, seed: int) -> DataConfig:
+def _split_options(
+    where: str,
+    validation_fraction: float,
+    test_fraction: float,
+    seed: int,
+    one_class: str | None,
+    false_alarms: float,
+) -> DataConfig:
     """Check the options of a split.
 
     Raises:
         ConfigError: one of them is out of range.
     """
-    options = {"validation_fraction": validation_fraction, "test_fraction": test_fraction, "split_seed": seed}
+    options: dict[str, Any] = {
+        "validation_fraction": validation_fraction,
+        "test_fraction": test_fraction,
+        "split_seed": seed,
+    }
+    if one_class is not None:
+        options["one_class"] = {"normal": one_class, "false_alarms": false_alarms}
     return validated(DataConfig, options, where=where)
 
 
@@ -230,6 +250,8 @@ def windows(
     validation_fraction: float = 0.2,
     test_fraction: float = 0.2,
     seed: int = 0,
+    one_class: str | None = None,
+    false_alarms: float = 0.01,
 ) -> Data:
     """Split windows that are in memory already by group.
 
@@ -244,11 +266,14 @@ def windows(
         validation_fraction: Share of the windows for validation.
         test_fraction: Share of the windows for the test.
         seed: Seed of the choice of groups.
+        one_class: Name of the normal class, which is learnt alone: :func:`edge_seq.train` then makes a model with the
+            labels of this class and ``anomaly``. Other classes are in the test part only. None learns all classes.
+        false_alarms: With ``one_class``: share of the normal validation windows that may be called anomalies.
 
     Raises:
         DataError: shapes do not fit, a label is unknown, or the groups are too few for the split.
         ContractError: the contract is not usable, or many values lie beyond its full scale.
-        ConfigError: a fraction or the seed is out of range.
+        ConfigError: a fraction or the seed is out of range, or there is no class ``one_class``.
 
     Example:
         >>> import numpy as np
@@ -293,7 +318,7 @@ def windows(
         for position, (window, group, label) in enumerate(zip(counts, group_names, index, strict=True))
     )
     dataset = Dataset(name, contract, names, recordings)
-    split = _split_options("es.windows", validation_fraction, test_fraction, seed)
+    split = _split_options("es.windows", validation_fraction, test_fraction, seed, one_class, false_alarms)
     return Data(prepare_dataset(dataset, split, QuantizationConfig(), minimum_share=1.0))
 
 

@@ -28,8 +28,9 @@ from edge_seq.parity.ladder import Rung
 from edge_seq.pipeline.advice import agreement_warning
 from edge_seq.pipeline.config import QuantizationConfig
 from edge_seq.pipeline.exports import golden_counts, golden_side
-from edge_seq.pipeline.logits import probabilities_of
+from edge_seq.pipeline.logits import logits_of, probabilities_of
 from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
+from edge_seq.pipeline.one_class.fit import learnt_windows
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
 from edge_seq.scores.evaluation import (
@@ -40,7 +41,8 @@ from edge_seq.scores.evaluation import (
     by_class_rows,
     window_row,
 )
-from edge_seq.scores.metrics import Metrics, evaluate_predictions
+from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
+from edge_seq.scores.one_class import OneClassScores, detections
 from edge_seq.support.display import ShownAsTables, Table, progress
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
 from edge_seq.support.figure_text import percent
@@ -180,13 +182,19 @@ class TrainedModel(ShownAsTables):
         """Classify windows; see :func:`predict_windows`."""
         return predict_windows(self.model, values)
 
+    def warned(self) -> str | None:
+        """Says that the normal validation windows are too few for a threshold, if they are."""
+        return None if self.trained.one_class is None else self.trained.one_class.warning()
+
     def to_dict(self) -> dict[str, Any]:
         """Give the model's description, the history and the temperature as plain values."""
+        one_class = self.trained.one_class
         return {
             **describe(self.model).to_dict(),
             "best_epoch": self.trained.result.best_epoch,
             "history": to_plain(self.history),
             "temperature": to_plain(self.trained.temperature),
+            **({} if one_class is None else {"one_class": one_class.to_dict()}),
         }
 
     def tables(self) -> Sequence[Table]:
@@ -196,9 +204,15 @@ class TrainedModel(ShownAsTables):
             ["parameters", f"{num_parameters(self.model):,}"],
             ["epoch kept", f"{best.epoch} of {len(self.history)}"],
             ["training loss", f"{best.train_loss:.4f}"],
-            ["validation accuracy", percent(best.validation_accuracy)],
-            ["validation macro-F1", percent(best.validation_macro_f1)],
         ]
+        one_class = self.trained.one_class
+        if one_class is None:
+            rows += [
+                ["validation accuracy", percent(best.validation_accuracy)],
+                ["validation macro-F1", percent(best.validation_macro_f1)],
+            ]
+        else:
+            rows += [["threshold", one_class.text()]]
         return (Table(_title(self.model), ["", "value"], rows),)
 
 
@@ -341,6 +355,8 @@ def train(
 ) -> TrainedModel:
     """Train a classifier. The same arguments give the same weights.
 
+    With data of one class (``one_class``), its windows alone are learnt, and whatever differs is an anomaly.
+
     Args:
         data: Data from :func:`edge_seq.load` or :func:`edge_seq.windows`.
         cell: Recurrent cell, for example ``gru`` or ``lstm``; None takes the cell of ``config``.
@@ -371,8 +387,11 @@ def train(
     base = (config or TrainingConfig()).model_dump()
     table = {**base, **{key: value for key, value in given.items() if value is not None}}
     training = validated(TrainingConfig, table, where="es.train")
-    run = validated(RunConfig, {"name": name, "at_window_end": at_window_end}, where="es.train")
-    with progress("training", training.epochs_for(len(data.prepared.train.labels)), quiet=quiet) as update:
+    options: dict[str, Any] = {"name": name, "at_window_end": at_window_end}
+    if data.prepared.one_class is not None:  # which not every option goes with
+        options |= {"training": table, "data": {"one_class": data.prepared.one_class.wanted.model_dump()}}
+    run = validated(RunConfig, options, where="es.train")
+    with progress("training", training.epochs_for(learnt_windows(data.prepared)), quiet=quiet) as update:
         trained = train_model(
             data.prepared,
             training,
@@ -439,6 +458,7 @@ class Evaluation(ShownAsTables):
         metrics: Scores with 95 % intervals over groups.
         labels: [K] class names.
         note: Kind of split, with a warning if the scores are weak evidence.
+        one_class: By class of the data, what a model of one class calls an anomaly; None for another model.
     """
 
     name: str
@@ -446,10 +466,12 @@ class Evaluation(ShownAsTables):
     metrics: Metrics
     labels: tuple[str, ...]
     note: SplitNote = BY_GROUP
+    one_class: OneClassScores | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Give the scores as plain values, ready for JSON."""
-        return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict()}
+        one_class = {} if self.one_class is None else {"one_class": self.one_class.to_dict()}
+        return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict(), **one_class}
 
     def tables(self) -> Sequence[Table]:
         """Scores over all classes, and by class."""
@@ -458,6 +480,7 @@ class Evaluation(ShownAsTables):
         return (
             Table(title, WINDOW_COLUMNS, [window_row(self.name, metrics)]),
             Table("by class", BY_CLASS_COLUMNS, by_class_rows(metrics)),
+            *(() if self.one_class is None else (self.one_class.table(self.side),)),
         )
 
     def warned(self) -> str | None:
@@ -497,6 +520,11 @@ def evaluate(
         raise ConfigError(f"evaluating {inner.name}: seed is {seed}; give a whole number from 0")
     check_fits(inner, data, doing=f"evaluating {inner.name}")
     windows = data.side(side)
-    shares = probabilities_of(inner, windows.counts)
-    metrics = evaluate_predictions(windows.labels, shares, windows.groups, label_names=inner.labels, seed=seed)
-    return Evaluation(inner.name, side, metrics, inner.labels, data.note)
+    one = data.prepared.one_class
+    logits = logits_of(inner, windows.counts)
+    metrics = evaluate_predictions(windows.labels, softmax(logits), windows.groups, label_names=inner.labels, seed=seed)
+    scores = None
+    if one is not None:
+        called = detections(logits, one.classes_of(side, windows), windows.groups, one.wanted.normal, seed=seed)
+        scores = OneClassScores(one.wanted.normal, one.wanted.false_alarms, {inner.name: called})
+    return Evaluation(inner.name, side, metrics, inner.labels, data.note, scores)

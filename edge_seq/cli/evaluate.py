@@ -37,10 +37,10 @@ def _print_streams(results: StreamEvaluation, name: str) -> None:
 
 
 def _print_windows(results: Evaluation, name: str) -> None:
-    scores, *calibration, confusion = results.tables()
+    scores, *others, confusion = results.tables()
     print_tables([scores], name=name)
     print_warning(results.note.warning)
-    print_tables(calibration)
+    print_tables(others)
     if results.reliability is not None:
         print_line(results.reliability.temperature_text())
     print_tables([confusion])
@@ -51,6 +51,7 @@ def _print_windows(results: Evaluation, name: str) -> None:
 def _other_recordings(run: RunFolder, source: Path, data: str | None) -> OtherRecordings:
     """Recordings that are not of the run, read by its data source or another."""
     from edge_seq.data.readers.for_model import other_recordings
+    from edge_seq.workflow.evaluate import class_names
     from edge_seq.workflow.folder import data_file_for, load_run_float
 
     model = load_run_float(run)
@@ -61,7 +62,7 @@ def _other_recordings(run: RunFolder, source: Path, data: str | None) -> OtherRe
             f"{'' if data is None else ' with --data contract'}; make one: edge-seq data check "
             f"{shlex.quote(str(source))} --write data.toml, and give it with --data data.toml"
         )
-    return other_recordings(source, found.source, found.file, model.contract, labels=model.labels)
+    return other_recordings(source, found.source, found.file, model.contract, labels=class_names(run))
 
 
 def command(

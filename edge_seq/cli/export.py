@@ -26,7 +26,7 @@ def command(
         typer.Option(
             "--onnx",
             help="portable: also write the integer window graph for runtimes that have no Scan or compute integers in "
-            "float32, such as OpenVINO, tract or TVM. The step graph is always portable.",
+            "float32, such as OpenVINO or Apache TVM. The step graph is always portable.",
             show_default=False,
         ),
     ] = None,

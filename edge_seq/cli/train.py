@@ -61,6 +61,24 @@ def command(
         str | None,
         typer.Option(help="Name of the model, a C identifier in lower case. Sets name of the configuration."),
     ] = None,
+    one_class: Annotated[
+        str | None,
+        typer.Option(
+            "--one-class",
+            metavar="NORMAL",
+            help="Learn this class alone, and call whatever differs from it an anomaly. Other classes are only "
+            "measured with. Sets data.one_class.normal of the configuration.",
+            show_default=False,
+        ),
+    ] = None,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option(
+            help="With --one-class: share of the normal validation windows that may be called anomalies. Default: "
+            "0.01. Sets data.one_class.false_alarms of the configuration.",
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[
         Path | None,
         typer.Option(
@@ -91,12 +109,15 @@ def command(
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
     Example: edge-seq train --from runs/imported --epochs 10 --out runs/tuned
+    Example: edge-seq train --data fan.toml --one-class healthy --false-alarms 0.01 --out runs/fan
     Example: edge-seq train --from runs/search --point 3 --seeds 3 --out runs/found
     """
     from edge_seq.pipeline.config import config_to_dict, dump_config, load_config, quote
 
     options = {
         "data.source": None if data is None else quote(str(data)),
+        "data.one_class.normal": None if one_class is None else quote(one_class),
+        "data.one_class.false_alarms": false_alarms,
         "training.cell": cell,
         "training.hidden_size": hidden_size,
         "training.epochs": epochs,
@@ -165,10 +186,19 @@ def _print_summary(out: Path, resolved: RunConfig, summary: TrainingSummary) -> 
         print_line(f"while reading: {note}")
     print_warning(summary.note.warning)
     best = summary.best
-    print_line(
-        f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary.best_epoch} kept: "
-        f"validation accuracy {percent(best.validation_accuracy)}, macro-F1 {percent(best.validation_macro_f1)}"
-    )
+    if summary.one_class is not None:
+        print_warning(summary.one_class.warning())
+        print_line(
+            f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary.best_epoch} kept: it "
+            f"tells {len(summary.one_class.changes)} ways of changing a window apart, "
+            f"{percent(best.validation_accuracy)} right on validation windows"
+        )
+        print_line(summary.one_class.text())
+    else:
+        print_line(
+            f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary.best_epoch} kept: "
+            f"validation accuracy {percent(best.validation_accuracy)}, macro-F1 {percent(best.validation_macro_f1)}"
+        )
     warning = few_steps_warning(summary.optimiser_steps, resolved)
     print_line(f"{summary.optimiser_steps:,} optimiser steps" if warning is None else f"WARNING: {warning}")
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

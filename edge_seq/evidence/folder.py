@@ -16,6 +16,7 @@ from typing import Any
 from edge_seq.evidence.claims import BILL, MANIFEST, MEASURE, MISRA, SCORES, VERIFY, claims_of
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.page import evidence_page
+from edge_seq.evidence.sbom import c_files_of
 from edge_seq.evidence.signing import SIGNATURE, check_folder, hashes_of, sign_folder
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import json_text, write_atomically
@@ -156,6 +157,5 @@ def _identity(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
     listed = {
         one["name"]: one["hashes"][0]["content"] for one in documents[BILL]["components"] if one["type"] == "file"
     }
-    exported = {name.removeprefix("c/"): one for name, one in index.outputs.items() if name.startswith("c/")}
-    wrong += [f"{line} in {BILL}" for line in _differences("C file", exported, listed)]
+    wrong += [f"{line} in {BILL}" for line in _differences("C file", c_files_of(index.outputs), listed)]
     return wrong

@@ -54,7 +54,7 @@ def check_misra(folder: Path, sources: tuple[str, ...], program: str | None) -> 
     done = subprocess.run(
         [
             *(program, "--std=c99", "-DES_KERNEL=0", "--addon=misra", "--quiet", "--template={id} {file}"),
-            *("-I.", "-Iruntime/include", "-Iruntime/src", *sources),
+            *("-I.", *(f"-Iruntime/{part}" for part in ("include", "src", "load", "wire")), *sources),
         ],
         cwd=folder,
         capture_output=True,

@@ -43,6 +43,22 @@ def installed_packages(root: str = "edge-seq") -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
+def c_files_of(outputs: Mapping[str, str]) -> dict[str, str]:
+    """The C sources and headers among exported files, by path in their folder.
+
+    Args:
+        outputs: SHA-256 by path in the folder of exports.
+
+    >>> c_files_of({"c/car.c": "12", "c/runtime/src/es_crc.h": "34", "c/manifest.json": "5", "onnx/step.onnx": "6"})
+    {'car.c': '12', 'runtime/src/es_crc.h': '34'}
+    """
+    return {
+        name.removeprefix("c/"): digest
+        for name, digest in outputs.items()
+        if name.startswith("c/") and name.endswith((".c", ".h"))
+    }
+
+
 def bill_of_materials(name: str, version: str, c_files: Mapping[str, str], packages: Mapping[str, str]) -> str:
     """Write the list of components: the C files with their hashes, and the Python packages that made them.
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
-from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, in_runtime, is_installed
+from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, TVM, in_runtime, is_installed
 from edge_seq.backends.onnx.run import OnnxModel, open_onnx, trace_of
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
@@ -21,6 +21,7 @@ from edge_seq.parity.compare import compare_runs
 from edge_seq.parity.inputs import Inputs, streams_of
 from edge_seq.parity.ladder import Rung, comparison_rung
 from edge_seq.parity.onnx_outputs import due_outputs, first_due, open_export, step_outputs, window_outputs
+from edge_seq.support.errors import ToolError
 
 
 def trace_rung(name: str, model: IntModel, inputs: Inputs) -> Rung:
@@ -55,16 +56,19 @@ def int_step_rung(name: str, path: Path, model: IntModel, inputs: Inputs) -> Run
 def other_runtime_rung(name: str, path: Path, model: IntModel, inputs: Inputs, runtime: str) -> Rung:
     """Compare the integer reference with the exported step model in another runtime, on a short part of the streams.
 
-    Raises:
-        ToolError: the runtime refuses the graph.
+    A runtime that lacks an operator of the graph shows nothing about it: its rung is skipped, with its words.
     """
-    exported = in_runtime(open_export(path, model), runtime)
+    try:
+        exported = in_runtime(open_export(path, model), runtime)
+    except ToolError as refused:
+        return Rung(name, "exact", "skipped", str(refused))
     streams = streams_of(inputs.exact)
     chosen = np.unique(np.linspace(0, len(streams) - 1, SHORT_STREAMS).astype(int))
     counts = streams[chosen, : max(SHORT_STEPS, min(model.contract.window_length + 2, LONGEST_STEPS))]
     shown = f"the first {counts.shape[1]} steps of {len(counts)} streams"
-    if runtime == EVALUATOR and not is_installed(OPENVINO):
-        shown += "; OpenVINO would be compared too if it was installed"
+    missing = [other for other in (OPENVINO, TVM) if not is_installed(other)]
+    if runtime == EVALUATOR and missing:
+        shown += f"; {' and '.join(missing)} would be compared too if installed"
     return _step_rung(name, exported, model, counts, detail=shown)
 
 

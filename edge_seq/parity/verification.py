@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, is_installed
+from edge_seq.backends.onnx.other_runtimes import installed_runtimes
 from edge_seq.data.window_file import counts_hash
 from edge_seq.device.client import Device
 from edge_seq.frontends.imports import Imported
@@ -162,8 +162,7 @@ def verify_models(
                     ),
                     uses="onnx/int_step.onnx",
                 )
-                for runtime in (EVALUATOR, OPENVINO)
-                if is_installed(runtime)
+                for runtime in installed_runtimes()
             ),
             *_window_attempts(model, inputs, rendered, onnx),
             _Attempt(

@@ -16,6 +16,7 @@ from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.ir.c_names import is_awkward, why_reserved
 from edge_seq.ir.verify import check_model_name
+from edge_seq.scores.one_class import ANOMALY
 from edge_seq.support.errors import ConfigError, ModelError
 from edge_seq.support.opening import load_toml, parse_toml
 from edge_seq.support.tables import StrictTable, problems_in
@@ -25,6 +26,28 @@ from firmware_export.toolchain.budgets import Budgets
 SIMULATOR = "car_states"
 LONGEST_NAME = 48  # characters of a model's name
 _Config = TypeVar("_Config", bound=BaseModel)
+
+
+class OneClassConfig(StrictTable):
+    """Training on one class only, to find whatever differs from it.
+
+    Attributes:
+        normal: name of the class that is learnt. All others count as anomalies; they are measured with, never learnt.
+        false_alarms: share of the normal validation windows that may be called anomalies.
+    """
+
+    normal: str = Field(min_length=1)
+    false_alarms: float = Field(default=0.01, gt=0, lt=1)
+
+    @field_validator("normal")
+    @classmethod
+    def _normal_is_no_anomaly(cls, normal: str) -> str:
+        if normal == ANOMALY:
+            raise ValueError(
+                f"a model of one class calls what differs {ANOMALY!r}, so the normal class cannot have that name; name "
+                "it otherwise in the data source (label_names)"
+            )
+        return normal
 
 
 class DataConfig(StrictTable):
@@ -50,6 +73,8 @@ class DataConfig(StrictTable):
             keeps the same test part.
         training_stride: stride of the training windows in samples; 0 takes the stride of the contract, which validation
             and test windows always have. Not allowed with ``window_leaking_groups``.
+        one_class: the class that is learnt alone, and the false alarms that are allowed. By default all classes are
+            learnt.
     """
 
     source: str = SIMULATOR
@@ -63,6 +88,20 @@ class DataConfig(StrictTable):
     fold: int = Field(default=1, ge=1)
     split_window: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = None
     training_stride: int = Field(default=0, ge=0)
+    one_class: OneClassConfig | None = None
+
+    @model_validator(mode="after")
+    def _one_class_fits_the_split(self) -> DataConfig:
+        if self.one_class is None:
+            return self
+        if self.split == "window_leaking_groups":
+            raise ValueError(
+                "one_class sets its threshold on groups that the training did not see, which split = "
+                "'window_leaking_groups' has none of; take split = 'group'"
+            )
+        if self.storage == "disk":
+            raise ValueError("one_class needs the recordings in memory; leave storage at 'memory'")
+        return self
 
     @model_validator(mode="after")
     def _options_fit_the_split(self) -> DataConfig:
@@ -132,6 +171,27 @@ class RunConfig(StrictTable):
     training: TrainingConfig = TrainingConfig()
     quantization: QuantizationConfig = QuantizationConfig()
     budgets: Budgets = Budgets()
+
+    @model_validator(mode="after")
+    def _one_class_has_its_own_head(self) -> RunConfig:
+        if self.data.one_class is None:
+            return self
+        training = self.training
+        for key, value, reason in (
+            ("start_from", self.start_from, "a training of one class begins with random weights"),
+            ("teacher", self.teacher, "a training of one class has no labels that a teacher could answer"),
+            ("training.dense", training.dense, "the distance is made of a dense layer of its own"),
+            ("training.label_every", training.label_every == "sample", "the distance is that of a whole window"),
+            ("training.pooling", training.pooling == "flatten", "a distance of all states of a window is too large"),
+        ):
+            if value:
+                raise ValueError(f"with data.one_class, {key} cannot be set so: {reason}; leave it out")
+        return self
+
+    @property
+    def network(self) -> TrainingConfig:
+        """The training with the layers of the network that it makes: with one class, those of the distance too."""
+        return self.training if self.data.one_class is None else self.training.with_distance()
 
     @field_validator("name")
     @classmethod

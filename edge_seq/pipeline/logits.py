@@ -116,6 +116,16 @@ def probabilities_of(model: FloatModel | IntModel, counts: NDArray[np.int16]) ->
         DataError: no label is due after T samples.
         ParityError: the C of an integer model differs from the reference.
     """
+    return softmax(logits_of(model, counts))
+
+
+def logits_of(model: FloatModel | IntModel, counts: NDArray[np.int16]) -> NDArray[np.float64]:
+    """Compute the logits float64 [B, K] of a model at the end of each window of int16 [B, T, C].
+
+    Raises:
+        DataError: no label is due after T samples.
+        ParityError: the C of an integer model differs from the reference.
+    """
     if isinstance(model.number_format, FloatFormat):
-        return softmax(float_logits(model, counts))
-    return softmax(real_logits(model, counts))
+        return float_logits(model, counts)
+    return real_logits(model, counts)

@@ -28,6 +28,7 @@ from edge_seq.pipeline.advice import agreement_warning, steps_of, training_accur
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.logits import float_logits, real_logits
+from edge_seq.pipeline.one_class.fit import OneClassFit, learnt_windows, train_one_class
 from edge_seq.pipeline.prepare import PreparedData, split_note
 from edge_seq.quant.calibrate import Calibration, Saturation, calibrate, count_saturation
 from edge_seq.quant.gate_error import GateError, gate_errors
@@ -54,6 +55,9 @@ if TYPE_CHECKING:
     from edge_seq.training.loop import TrainingResult
 
 
+OF_A_DISTANCE = "the logits of a model of one class are a distance; its probabilities are no frequencies"
+
+
 @dataclass(frozen=True)
 class Trained:
     """A trained network.
@@ -63,12 +67,14 @@ class Trained:
         weights: Weights under torch's names, float32, with the temperature folded in.
         temperature: Temperature fitted on the validation windows.
         result: Record of the training.
+        one_class: Record of the threshold of a model of one class; None for another model.
     """
 
     model: FloatModel
     weights: Mapping[str, NDArray[np.float32]]
     temperature: Temperature
     result: TrainingResult
+    one_class: OneClassFit | None = None
 
 
 def train_model(
@@ -101,6 +107,11 @@ def train_model(
     from edge_seq.training.runtime import require_torch
 
     require_torch("train")
+    if data.one_class is not None:
+        model, result, fitted = train_one_class(
+            data, config, name=name, at_window_end=at_window_end, checkpoint_dir=checkpoint_dir, progress=progress
+        )
+        return Trained(model, result.state_dict, Temperature(note=OF_A_DISTANCE), result, fitted)
     from edge_seq.frontends.from_torch import HEAD_PREFIX, from_training
     from edge_seq.training.loop import Start, train
 
@@ -191,6 +202,8 @@ class TrainingSummary(Result):
         seed: Seed of every random choice.
         seconds: Wall time of this call. After a resume, earlier epochs are not included.
         versions: Versions of Python and of the packages that the numbers depend on.
+        one_class: Threshold of a model of one class; None for another model. The history is then of the task of telling
+            changed windows apart.
     """
 
     dataset: str
@@ -207,6 +220,7 @@ class TrainingSummary(Result):
     seed: int
     seconds: float
     versions: dict[str, str]
+    one_class: OneClassFit | None = field(default=None, metadata=written(unless_none=True))
 
     @property
     def best(self) -> EpochRecord:
@@ -229,13 +243,14 @@ def summarise_training(trained: Trained, data: PreparedData, config: RunConfig) 
         windows={side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
         groups={side: 0 if windows is None else len(set(windows.groups.tolist())) for side, windows in sides.items()},
         best_epoch=result.best_epoch,
-        optimiser_steps=steps_of(len(data.train.labels), config),
+        optimiser_steps=steps_of(learnt_windows(data), config),
         temperature=trained.temperature,
         training_accuracy=training_accuracy(trained.model, data.train),
         history=result.history,
         seed=result.seed,
         seconds=result.seconds,
         versions=dict(result.versions),
+        one_class=trained.one_class,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,8 +22,16 @@ from edge_seq.data.splits import (
     split_by_window_leaking_groups,
 )
 from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
-from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig
+from edge_seq.pipeline.config import SIMULATOR, DataConfig, OneClassConfig, QuantizationConfig, RunConfig
+from edge_seq.pipeline.one_class.recordings import (
+    OneClass,
+    as_one_class,
+    normal_index,
+    recording_as_one_class,
+    split_one_class,
+)
 from edge_seq.scores.evaluation import SplitNote
+from edge_seq.scores.one_class import OtherClasses
 from edge_seq.support.errors import ConfigError, DataError
 
 Progress = Callable[[int, int], None]
@@ -43,6 +52,8 @@ class PreparedData:
         train, validation, test: windows of each side; validation or test is None if it is empty.
         calibration: int16 [B, T, C], streams of training recordings.
         minimum_share: share of a window that its label must cover, 0 to 1.
+        one_class: the normal class, if one class is learnt alone. The labels are then those of the model, normal and
+            anomaly, and training and validation have normal windows only.
     """
 
     dataset: Dataset
@@ -51,6 +62,7 @@ class PreparedData:
     test: Windows | None
     calibration: NDArray[np.int16]
     minimum_share: float = DEFAULT_MINIMUM_SHARE
+    one_class: OneClass | None = None
 
 
 def load_data(
@@ -161,7 +173,8 @@ def prepare_dataset(
     Raises:
         DataError, ConfigError: the recordings cannot be split like that, or hold no window.
     """
-    _require_classes(dataset)
+    if data.one_class is None:
+        _require_classes(dataset)
     contract = dataset.contract
     if check_split_kind(data.split) == "window_leaking_groups":
         train, validation, test = split_by_window_leaking_groups(
@@ -187,13 +200,30 @@ def prepare_dataset(
         stride=data.training_stride or contract.window_stride,
         minimum_share=minimum_share,
     )
-    return PreparedData(
+    prepared = PreparedData(
         dataset=dataset,
         train=train_windows,
         validation=cut(split.validation, contract.window_stride),
         test=cut(split.test, contract.window_stride),
         calibration=_streams(split.train, dataset, quantization),
         minimum_share=minimum_share,
+    )
+    return prepared if data.one_class is None else _as_one_class(prepared, data.one_class)
+
+
+def _as_one_class(prepared: PreparedData, wanted: OneClassConfig) -> PreparedData:
+    """Give windows the labels of a model of one class, and keep the classes of the test windows."""
+    dataset, test, validation = prepared.dataset, prepared.test, prepared.validation
+    normal = normal_index(dataset, wanted)
+    one_class = OneClass(wanted, OtherClasses(dataset.labels, () if test is None else tuple(test.labels.tolist())))
+    recordings = tuple(recording_as_one_class(one, normal) for one in dataset.recordings)
+    return dataclasses.replace(
+        prepared,
+        dataset=dataclasses.replace(dataset, labels=one_class.labels, recordings=recordings),
+        train=as_one_class(prepared.train, normal),
+        validation=None if validation is None else as_one_class(validation, normal),
+        test=None if test is None else as_one_class(test, normal),
+        one_class=one_class,
     )
 
 
@@ -206,8 +236,8 @@ def _require_classes(dataset: Dataset) -> None:
     if len(dataset.labels) < 2:
         raise DataError(
             f"preparing {dataset.name}: all recordings are of one class, {list(dataset.labels)}; a classifier needs at "
-            "least two. Record other states too. To find what differs from the known states, train on two known states "
-            "or more, then use: edge-seq decide RUN --unknown-distance 0.05"
+            "least two. Record other states too. To find what differs from this one, train on it alone: edge-seq train "
+            f"--one-class {shlex.quote(str(dataset.labels[0] if dataset.labels else 'NORMAL'))}"
         )
 
 
@@ -219,9 +249,15 @@ def split_recordings(dataset: Dataset, data: DataConfig, minimum_share: float) -
         data: Kind of split, fractions and seed; not ``window_leaking_groups``, which splits windows.
         minimum_share: Share of a window that its label must cover.
 
+    Returns:
+        The split, with the labels of ``dataset``. With one class, training and validation have samples of it only.
+
     Raises:
         ConfigError, DataError: the recordings cannot be split like that.
     """
+    if data.one_class is not None:
+        plain = data.model_copy(update={"one_class": None})
+        return split_one_class(dataset, data, data.one_class, lambda one: split_recordings(one, plain, minimum_share))
     in_time = check_split_kind(data.split) == "time_blocks"
     if data.split_window is not None:
         length, stride = data.split_window

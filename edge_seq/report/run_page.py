@@ -123,6 +123,9 @@ def _data(run: RunFigures) -> Html:
     )
 
 
+_OF_CHANGES = "Loss and score are of telling changed windows apart, by which a network of one class learns."
+
+
 def _training(run: RunFigures) -> Html:
     if run.training is None:
         return missing(run.missing["training"])
@@ -142,7 +145,11 @@ def _training(run: RunFigures) -> Html:
         f"Best epoch {run.training.best_epoch} of {len(history)}, seed {run.training.seed}, "
         f"{run.training.seconds:.0f} s."
     )
-    return join([tag("p", text), figures(shown)])
+    one_class = run.training.one_class
+    told = [] if one_class is None else [tag("p", f"{_OF_CHANGES} Then {one_class.text()}.")]
+    if one_class is not None and (warning := one_class.warning()) is not None:
+        told.append(tag("p", warning, class_="warning"))
+    return join([tag("p", text), *told, figures(shown)])
 
 
 def _imported(run: RunFigures) -> Html:
@@ -204,6 +211,9 @@ def _scores(run: RunFigures) -> Html:
     order = [name for name in (words.INT_MODEL, words.FLOAT_MODEL) if name in found]
     rows = [window_row(name, found[name]) for name in dict.fromkeys([*order, *found])]
     parts = [table("95 % intervals over groups", WINDOW_COLUMNS, rows)]
+    if run.metrics.one_class is not None:
+        called = run.metrics.one_class.table(run.metrics.side)
+        parts.append(table(called.title, called.columns, called.rows))
     parts.append(
         side_by_side(table(f"By class, {name}", BY_CLASS_COLUMNS, by_class_rows(found[name])) for name in order)
     )

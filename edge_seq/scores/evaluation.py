@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.scores import words
 from edge_seq.scores.metrics import Estimate, Metrics
+from edge_seq.scores.one_class import OneClassScores
 from edge_seq.scores.reliability import Reliability
 from edge_seq.scores.streaming import ClassStream, StreamMetrics
 from edge_seq.scores.warm_up import WarmUp
@@ -71,6 +72,7 @@ class Evaluation(Result, ShownAsTables):
         minirocket: scores of MiniRocket with a ridge classifier; None where aeon is not installed.
         baselines_of: hash of all that decides the baselines.
         baselines_by: version of scikit-learn that grew the forest; another may grow another forest.
+        one_class: by class of the data, what a model of one class calls an anomaly; None for another model.
     """
 
     side: str
@@ -87,6 +89,7 @@ class Evaluation(Result, ShownAsTables):
     minirocket: Metrics | None = field(default=None, metadata=written(unless_none=True))
     baselines_of: str | None = field(default=None, metadata=written(unless_none=True))
     baselines_by: str | None = field(default=None, metadata=written("baselines_by_scikit_learn", unless_none=True))
+    one_class: OneClassScores | None = field(default=None, metadata=written(unless_none=True))
 
     @property
     def shown(self) -> Metrics:
@@ -109,6 +112,8 @@ class Evaluation(Result, ShownAsTables):
         rows = [window_row(name, one) for name, one in self.classifiers().items()]
         title = f"{self.side}: {self.float_model.num_windows} windows of {self.float_model.num_groups} groups"
         tables = [Table(title, WINDOW_COLUMNS, rows)]
+        if self.one_class is not None:
+            tables.append(self.one_class.table(self.side))
         if self.reliability is not None:
             tables.append(self.reliability.table(self.side))
         labels = [one.label for one in self.shown.classes]

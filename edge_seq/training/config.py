@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from edge_seq.ir.kind_names import Activation, CellName, Pooling, TrainedPadding
+from edge_seq.ir.model import Readout
 from edge_seq.support.tables import StrictTable
 
 FEWEST_EPOCHS, FEWEST_STEPS = 40, 1000  # of a training whose number of epochs is not given
@@ -162,6 +163,15 @@ class TrainingConfig(StrictTable):
             return self.epochs
         steps = -(-windows // self.batch_size)  # of an epoch
         return max(FEWEST_EPOCHS, -(-FEWEST_STEPS // max(steps, 1)))
+
+    def with_distance(self) -> TrainingConfig:
+        """The same network with the dense layer of a model of one class: two units for each value that is read out.
+
+        >>> TrainingConfig(hidden_size=8, pooling="mean_max").with_distance().dense
+        (32,)
+        """
+        values = self.hidden_size * max(1, len(Readout(self.pooling).statistics))
+        return self.model_copy(update={"dense": (2 * values,), "dense_activation": "relu"})
 
     @model_validator(mode="after")
     def _front_begins_with_a_convolution(self) -> TrainingConfig:

@@ -200,8 +200,8 @@ def cross_validate(
         The scores, which are also written to cross_validation.json. Intervals are 95 %, from resampling groups.
 
     Raises:
-        ConfigError: folds or repeats are out of range, a split is neither by group nor by time, or a training would
-            begin with a trained model.
+        ConfigError: folds or repeats are out of range, a split is neither by group nor by time, a training would
+            begin with a trained model, or a forest is asked for beside one class.
         DataError: the second configuration has other windows, or as the steps say.
         ToolError: the random forest is asked for and scikit-learn is not installed, or as the steps say.
         ContractError, ModelError: as the steps say.
@@ -215,6 +215,11 @@ def cross_validate(
             raise ConfigError(
                 f"cross-validation: split is {one.data.split!r}; folds are by group or by blocks of time, so leave "
                 "data.split out or set it to time_blocks"
+            )
+        if forest and one.data.one_class is not None:
+            raise ConfigError(
+                "cross-validation: a random forest learns all classes, but data.one_class learns one alone; leave "
+                "--forest out"
             )
         for key, other in (("start_from", one.start_from), ("teacher", one.teacher)):
             if other is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import SIDES, Windows
+from edge_seq.data.recording import SIDES, Recording, Windows
 from edge_seq.data.stored import blocks
 from edge_seq.data.window_file import load_windows, windows_hash
 from edge_seq.data.windows import make_windows
@@ -19,10 +19,13 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import FloatModel, IntModel, canonical_json, model_hash, without_decision
 from edge_seq.pipeline.adapting.lessons import Adaptation, score_lessons
 from edge_seq.pipeline.advice import advise, training_accuracy
+from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.logits import float_logits, real_logits
+from edge_seq.pipeline.one_class.recordings import all_normal, as_one_class, recording_as_one_class
 from edge_seq.scores import words
 from edge_seq.scores.evaluation import Evaluation, SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
+from edge_seq.scores.one_class import OneClassScores, OtherClasses, detections
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_result, save_json
@@ -89,6 +92,7 @@ def evaluate_run(
         note=note_of_run(run),
         baselines=baselines,
         earlier=(*_scored_before(run, side), *earlier),
+        classes=_classes_of_side(run, side, windows),
         progress=progress,
     )
     save_json(run.metrics(side), results)
@@ -118,8 +122,46 @@ def evaluate_recordings(
         stride=contract.window_stride,
         minimum_share=recordings.source.minimum_share,
     )
+    classes = None
+    if (wanted := load_run_config(run).data.one_class) is not None:
+        names = class_names(run)
+        classes = OtherClasses(names, tuple(windows.labels.tolist()))
+        windows = as_one_class(windows, names.index(wanted.normal))
     note = note_of_others(run, windows)
-    return _evaluate(run, windows, side=recordings.source.path, note=note, baselines=baselines, progress=progress)
+    side = recordings.source.path
+    return _evaluate(run, windows, side=side, note=note, baselines=baselines, classes=classes, progress=progress)
+
+
+def class_names(run: RunFolder) -> tuple[str, ...]:
+    """Names of the classes that labelled recordings for a run may have: those of the model, or with one class all of
+    the data.
+
+    Raises:
+        DataError, ModelError: the run lacks a file, or it is damaged.
+    """
+    if load_run_config(run).data.one_class is None:
+        return load_run_float(run).labels
+    return load_result(run.other_classes, OtherClasses).names
+
+
+def as_run_labels(run: RunFolder, recordings: Iterable[Recording]) -> tuple[Recording, ...]:
+    """Recordings whose labels are of :func:`class_names`, with the labels of the run's model."""
+    wanted = load_run_config(run).data.one_class
+    if wanted is None:
+        return tuple(recordings)
+    normal = class_names(run).index(wanted.normal)
+    return tuple(recording_as_one_class(one, normal) for one in recordings)
+
+
+def _classes_of_side(run: RunFolder, side: str, windows: Windows) -> OtherClasses | None:
+    """Classes of the windows of a side, for a model of one class. Only the test part has other classes."""
+    wanted = load_run_config(run).data.one_class
+    if wanted is None:
+        return None
+    classes = load_result(run.other_classes, OtherClasses)
+    if side == "test":
+        return classes
+    return all_normal(classes.names, wanted.normal, windows)
 
 
 def adapt_run(run: RunFolder, lessons: int, side: str = "test", *, progress: Progress = lambda *_: None) -> Adaptation:
@@ -159,7 +201,7 @@ def adapt_recordings(
     """
     model = load_run_int(run)
     windows = make_windows(
-        tuple(recordings),
+        as_run_labels(run, recordings),
         length=model.contract.window_length,
         stride=model.contract.window_stride,
         minimum_share=recordings.source.minimum_share,
@@ -189,6 +231,20 @@ def _adapted(
     )
 
 
+def _one_class_scores(
+    config: RunConfig, classes: OtherClasses, windows: Windows, logits: Mapping[str, NDArray[np.float64]]
+) -> OneClassScores | None:
+    """Scores of a model of one class, from the logits of the float and the integer model."""
+    wanted = config.data.one_class
+    if wanted is None:
+        return None
+    found = {
+        words.CLASSIFIERS[name]: detections(of, classes, windows.groups, wanted.normal, seed=config.training.seed)
+        for name, of in logits.items()
+    }
+    return OneClassScores(wanted.normal, wanted.false_alarms, found)
+
+
 def note_of_others(run: RunFolder, windows: Windows) -> SplitNote:
     """Note for scores on other recordings than those of the run, with a warning if training windows are among them."""
     if not run.windows("train").is_file():  # an imported network, of which the training windows are not known
@@ -213,9 +269,11 @@ def _evaluate(
     note: SplitNote,
     baselines: bool,
     earlier: Sequence[Evaluation] = (),
+    classes: OtherClasses | None = None,
     progress: Progress,
 ) -> Evaluation:
-    """Score the models of a run and the baselines on windows."""
+    """Score the models of a run and the baselines on windows. Baselines learn all classes, so one class has none."""
+    baselines = baselines and classes is None
     model = load_run_float(run)
     quantized = load_run_int(run) if run.int_model.is_file() else None
     config = load_run_config(run)
@@ -249,17 +307,17 @@ def _evaluate(
     if kept is not None:
         majority, forest, rocket, grown_by = kept.majority, kept.random_forest, kept.minirocket, kept.baselines_by
     elif baselines and train is not None:
-        count, classes = len(windows.labels), model.num_classes
+        count, known = len(windows.labels), model.num_classes
         grown_by = forest_by
-        majority = score(majority_baseline(train.labels, count, classes))
-        forest = score(random_forest_baseline(train, windows, model.contract, classes, seed=seed))
+        majority = score(majority_baseline(train.labels, count, known))
+        forest = score(random_forest_baseline(train, windows, model.contract, known, seed=seed))
     if baselines and train is not None and rocket is None and minirocket_is_here(model.contract):
         progress(2, EVALUATE_STEPS, words.MINIROCKET)
         rocket = score(minirocket_baseline(train, windows, model.contract, model.num_classes, seed=seed))
     of_training = None if train is None else training_accuracy_of(run, model, train)
     shown = int_scores or float_scores
     advice: tuple[str, ...] = ()  # an imported network was not trained with the options that advice names
-    if not run.imported.is_file() and train is not None and of_training is not None:
+    if classes is None and not run.imported.is_file() and train is not None and of_training is not None:
         advice = advise(
             config,
             model.contract,
@@ -284,6 +342,7 @@ def _evaluate(
         minirocket=rocket,
         baselines_of=None if forest is None else key,
         baselines_by=grown_by,
+        one_class=None if classes is None else _one_class_scores(config, classes, windows, logits),
     )
     progress(EVALUATE_STEPS, EVALUATE_STEPS, "done")
     return results

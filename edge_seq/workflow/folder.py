@@ -114,6 +114,11 @@ class RunFolder:
         return self.path / "data" / HASHES
 
     @property
+    def other_classes(self) -> Path:
+        """Path of the classes of the test windows, of a model of one class."""
+        return self.path / "data" / "classes.json"
+
+    @property
     def exports(self) -> ExportFolder:
         """Folder of the exported ONNX and C."""
         return ExportFolder(self.path / "exports")

@@ -11,6 +11,7 @@ from edge_seq.data.splits import check_split_kind
 from edge_seq.data.window_file import windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
+from edge_seq.pipeline.one_class.recordings import as_one_class, normal_index, recording_as_one_class
 from edge_seq.pipeline.prepare import load_data, split_recordings
 from edge_seq.pipeline.streams import (
     LabelStream,
@@ -26,7 +27,7 @@ from edge_seq.scores.evaluation import SplitNote, StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import load_json, save_json
-from edge_seq.workflow.evaluate import note_of_others
+from edge_seq.workflow.evaluate import as_run_labels, note_of_others
 from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
@@ -84,6 +85,10 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
     contract = dataset.contract
     stride = (data.training_stride or contract.window_stride) if side == "train" else contract.window_stride
     windows = make_windows(recordings, length=contract.window_length, stride=stride, minimum_share=minimum_share)
+    if data.one_class is not None:
+        normal = normal_index(dataset, data.one_class)
+        windows = as_one_class(windows, normal)
+        recordings = tuple(recording_as_one_class(one, normal) for one in recordings)
     expected = load_json(run.data_hashes).get(side) if run.data_hashes.is_file() else None
     if expected is not None and windows_hash(windows) != expected:
         raise DataError(
@@ -147,7 +152,7 @@ def evaluate_other_streams(
         ConfigError, DataError, ContractError, ModelError: as the steps say.
     """
     progress(0, STREAM_STEPS, "reading recordings")
-    found = tuple(recordings)
+    found = as_run_labels(run, recordings)
     contract = load_run_float(run).contract
     windows = make_windows(
         found,

@@ -17,6 +17,7 @@ from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import SIMULATOR, RunConfig
 from edge_seq.pipeline.models import TrainingSummary, summarise_training, train_model
+from edge_seq.pipeline.one_class.fit import learnt_windows
 from edge_seq.pipeline.prepare import PreparedData, prepare, with_split_of_source
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -83,6 +84,8 @@ def save_data(run: RunFolder, config: RunConfig, prepared: PreparedData) -> None
             save_windows(run.windows(side), sides[side])
         else:
             run.windows(side).unlink(missing_ok=True)
+    if prepared.one_class is not None:
+        save_json(run.other_classes, prepared.one_class.classes)
     write_atomically(run.calibration_streams, safetensors.numpy.save({"counts": prepared.calibration}))
 
 
@@ -220,7 +223,7 @@ def _train(
         start=None if config.start_from is None else load_run_float(open_run(Path(config.start_from))),
         teacher=None if config.teacher is None else load_run_float(open_run(Path(config.teacher))),
         checkpoint_dir=run.checkpoint_dir,
-        progress=epoch_progress and partial(epoch_progress, config.training.epochs_for(len(prepared.train.labels))),
+        progress=epoch_progress and partial(epoch_progress, config.training.epochs_for(learnt_windows(prepared))),
     )
     write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
     save_model(trained.model, run.float_model)

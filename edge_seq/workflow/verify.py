@@ -80,7 +80,7 @@ def verify_run(
         exports=run.exports,
         float_side=FloatSide(
             float_model,
-            None if imported is not None else TorchWeights(lambda: load_torch_weights(run), config.training),
+            None if imported is not None else TorchWeights(lambda: load_torch_weights(run), config.network),
             imported,
             min_agreement_rate=limits.min_agreement_rate,
             max_macro_f1_loss=limits.max_macro_f1_loss,

@@ -65,10 +65,12 @@ def cppcheck() -> None:
 
 @pytest.fixture(scope="module")
 def violations(car: Path, cppcheck: None) -> list[tuple[str, str]]:
-    """Rule and file of all findings without suppressions, in the export and in each file of the loader by itself."""
+    """Rule and file of all findings without suppressions, in the export and in each file of the loader and of the wire
+    by itself."""
     said = _violations(car, _sources(car))
-    for path in sorted((RUNTIME_FOLDER / "load").glob("*.c")):
-        said |= _violations(RUNTIME_FOLDER.parent, [f"runtime/load/{path.name}"], "-Iruntime/load")
+    for path in sorted(path for part in ("load", "wire") for path in (RUNTIME_FOLDER / part).glob("*.c")):
+        name = path.relative_to(RUNTIME_FOLDER.parent).as_posix()
+        said |= _violations(RUNTIME_FOLDER.parent, [name], "-Iruntime/load", "-Iruntime/wire")
     found = [line.split() for line in said if line]
     return [(rule, place.rpartition(":")[0]) for rule, place in found]
 

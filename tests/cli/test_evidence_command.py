@@ -41,8 +41,16 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="measure is about other C than the run's model gives now; run again"):
         make_evidence(opened, out, cppcheck=None)
     save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c))
-    index = make_evidence(opened, out, cppcheck=None)
-    assert {claim.status for claim in index.claims} == {"shown", "not shown", "tested"}
+    without = make_evidence(opened, out, cppcheck=None)
+    assert {claim.status for claim in without.claims} == {"shown", "not shown", "tested"}
+    index = make_evidence(opened, out, cppcheck=str(fake_cppcheck(tmp_path / "cppcheck")))
+    misra = json.loads((out / "misra" / "cppcheck.json").read_text())
+    assert misra["tool"] == "Cppcheck 2.99"
+    read = set(misra["files"])
+    of_the_run = {f"{index.model}.c", f"{index.model}_golden.c", "runtime/src/es_model.c"}
+    assert of_the_run | {"runtime/load/es_load.c", "runtime/load/es_update.c", "runtime/wire/es_wire.c"} <= read
+    assert read == {name.removeprefix("c/") for name in index.outputs if name.endswith(".c")}, "all of the C"
+    assert {claim.status for claim in index.claims} == {"shown", "tested"}
     assert index.model_hash == digest
     assert {"config.toml", "model.int.safetensors", "data/hashes.json"} <= set(index.inputs)
     assert {"c/manifest.json", "onnx/int_step.onnx"} <= set(index.outputs)
@@ -53,6 +61,12 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     said = " ".join(ok("evidence", run, "--check", out).out.split())
     assert "every claim is what its file shows; it is not signed, so whoever changes a file" in said
     components = json.loads((out / "sbom.cdx.json").read_text())["components"]
+    listed = {one["name"] for one in components if one["type"] == "file"}
+    c_files = {name.removeprefix("c/") for name in index.outputs if name.startswith("c/")}
+    assert listed == c_files - {"manifest.json"}
+    assert all(name.endswith((".c", ".h")) for name in listed)
+    (claim,) = [one for one in index.claims if one.evidence == "sbom.cdx.json"]
+    assert claim.detail.startswith(f"{len(listed)} C files, ")
     assert {"torch", "numpy", "onnx"} <= {one["name"] for one in components}
     page = out / "index.html"
     page.write_text(page.read_text().replace("claims no compliance", "claims SIL 4"))
@@ -65,6 +79,13 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     with pytest.raises(ConfigError, match="measure is about model 0000"):
         make_evidence(opened, out, cppcheck=None)
     assert load_int_model(run / "model.int.safetensors").name == index.model
+
+
+def fake_cppcheck(path: Path) -> Path:
+    """A program that has a version and finds nothing."""
+    path.write_text('#!/bin/sh\ntest "$1" != --version || echo Cppcheck 2.99\n')
+    path.chmod(0o755)
+    return path
 
 
 @pytest.mark.slow

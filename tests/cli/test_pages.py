@@ -38,6 +38,7 @@ def _folder(small: Small, tmp_path: Path) -> Path:
         pytest.param("put-into-firmware.md", ("self-test passed", "small: done"), marks=NEEDS_CC),
         ("run-on-a-computer.md", ('"probabilities"',)),
         pytest.param("decide.md", ("validation recordings", "event macro-F1", "it holds"), marks=pytest.mark.slow),
+        pytest.param("find-what-differs.md", ("called anomaly", "it holds"), marks=pytest.mark.slow),
         pytest.param("cross-validate.md", ("3 folds by group", "integer model: accuracy"), marks=pytest.mark.slow),
         pytest.param("use-in-ci.md", ("usable", "it holds", "cortex_m4"), marks=pytest.mark.slow),
         pytest.param("compare-cells.md", ("page: compared",), marks=pytest.mark.slow),

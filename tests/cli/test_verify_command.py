@@ -14,7 +14,7 @@ import onnx
 import pytest
 
 from edge_seq.backends.onnx.metadata import save_onnx
-from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, is_installed
+from edge_seq.backends.onnx.other_runtimes import installed_runtimes
 from edge_seq.ir.serialize import load_int_model, save_model
 from tests.cli.conftest import Small, edge_seq, ok
 
@@ -25,9 +25,7 @@ FAST_RUNG = "integer reference = C at full speed"
 SELF_TEST_RUNG = "C self-test on the golden vectors"
 C_RUNGS = {C_RUNG, FAST_RUNG, SELF_TEST_RUNG}
 INT_WINDOW_RUNG, INT_STEP_RUNG = (f"integer reference = integer ONNX, {form}" for form in ("window", "step"))
-OTHER_RUNGS = {
-    f"integer reference = integer ONNX in {runtime}" for runtime in (EVALUATOR, OPENVINO) if is_installed(runtime)
-}
+OTHER_RUNGS = {f"integer reference = integer ONNX in {runtime}" for runtime in installed_runtimes()}
 
 
 @pytest.fixture
@@ -47,13 +45,13 @@ def failed_rungs(run: Path) -> dict[str, str]:
 def test_an_honest_run_holds_on_every_rung(run: Path) -> None:
     ladder = ok("verify", run, *FEW, "--json").json
     assert ladder["holds"] is True
-    assert [rung["verdict"] for rung in ladder["rungs"]] == ["holds"] * (12 + is_installed(OPENVINO))
+    assert [rung["verdict"] for rung in ladder["rungs"]] == ["holds"] * (11 + len(installed_runtimes()))
     exact = [rung["comparison"] for rung in ladder["rungs"] if rung["kind"] == "exact" and rung["comparison"]]
-    assert len(exact) == 6 + is_installed(OPENVINO)
+    assert len(exact) == 5 + len(installed_runtimes())
     assert all(comparison["mismatches"] == 0 and comparison["values"] > 0 for comparison in exact)
     assert json.loads((run / "reports" / "verify.json").read_text()) == ladder
     suite = ElementTree.parse(run / "reports" / "verify.xml").getroot()
-    assert (suite.get("tests"), suite.get("failures")) == (str(12 + is_installed(OPENVINO)), "0")
+    assert (suite.get("tests"), suite.get("failures")) == (str(11 + len(installed_runtimes())), "0")
     text = ok("verify", run, *FEW).out
     assert "it holds" in text
     assert "the whole run as a page: edge-seq report " in text

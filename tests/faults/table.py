@@ -1,7 +1,8 @@
 """The table of planted faults: ``python -m tests.faults.table FOLDER [--points 5] [STEP ...]``.
 
 FOLDER holds a run ``run``, ``drives.csv`` and ``drives.toml``. Every command is tried with every kind of fault, at so
-many operations, evenly spread. The exit code is 1 if anything was wrong.
+many operations, evenly spread. Each fault is told on stderr at once, so what was tried before an interruption is not
+lost. The exit code is 1 if anything was wrong.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ def main() -> int:
                 for at in sorted(spread):
                     found = attempt(server, step, expected, Trial(kind, at), Path(folder))
                     tried += 1
+                    sys.stderr.write(f"{name}, {kind} at {at} of {expected.operations}: {found or 'right'}\n")
+                    sys.stderr.flush()
                     if found:
                         wrong.append(f"{name}, {kind} at {at} of {expected.operations}: {found}")
             found = two_at_once(server, second, step, expected, Path(folder))

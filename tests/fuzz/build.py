@@ -1,8 +1,8 @@
-"""Builds the fuzzers of the C that takes bytes from others: the device side of the wire, and saved states.
+"""Builds the fuzzers of the C that takes bytes from others: the device side of the wire, saved states, loaded models.
 
 python -m tests.fuzz.build FOLDER: writes FOLDER/fuzz_decoder, fuzz_wire and fuzz_state (clang with libFuzzer, address
-and undefined-behaviour sanitizers), the same with _loop at the end (a plain loop, for a billion executions), and
-FOLDER/seeds, frames for the decoder to begin with.
+and undefined-behaviour sanitizers), the same with _loop at the end (a plain loop, for a billion executions),
+FOLDER/seeds, frames for the decoder to begin with, and fuzz_load_loop with the models FOLDER/*.blob that it changes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,12 @@ from pathlib import Path
 
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
+from firmware_export.emission.blob import choose_byte_order, emit_blob
+from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import Compiler, compile_c, compile_objects
 from tests.device.c_device import WIRE, export_board
-from tests.zoo import quantized_model, random_counts, spec
+from tests.load.conftest import SANITIZE, WRAP, build
+from tests.zoo import DECISIONS, DISTANCES, convolution, quantized_model, random_counts, spec
 
 HERE = Path(__file__).parent
 SANITIZERS = "-fsanitize=fuzzer,address,undefined"
@@ -27,6 +30,15 @@ PROGRAMS = {
     "fuzz_wire": ("fuzz_wire.c",),
     "fuzz_decoder": ("fuzz_wire.c", "-DFUZZ_DECODER"),
     "fuzz_state": ("fuzz_state.c",),
+}
+# Models whose blobs are changed and loaded: every kind of layer, a decision stage, a distance, summed rows.
+LOADED = {
+    "layers": spec(
+        "lstm", 5, 3, front=(convolution(4, "relu", 3, stride=2),), pooling="mean_max", dense=((4, "tanh"),)
+    ),
+    "decision": DECISIONS["rnn"],
+    "distance": DISTANCES["fastgrnn"],
+    "flatten": spec("gru", 5, pooling="flatten"),
 }
 
 
@@ -74,11 +86,28 @@ def write_seeds(folder: Path) -> Path:
     return folder
 
 
+def build_loader(folder: Path) -> tuple[Path, list[Path]]:
+    """Compile the fuzzer of the loader of models, a plain loop that mends checksums, and write the blobs for it.
+
+    Returns:
+        The program (arguments: blob, executions, seed), and the blobs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    blobs = []
+    for name, shape in LOADED.items():
+        model = quantized_model(shape, name=name)
+        golden = make_golden(model, random_counts(1, 2 * model.contract.window_length, model.input_size))
+        blobs.append(folder / f"{name}.blob")
+        blobs[-1].write_bytes(emit_blob(model, golden, choose_byte_order(sys.byteorder)))
+    return build(["fuzz_load.c"], folder / "fuzz_load_loop", [*SANITIZE, *WRAP]), blobs
+
+
 if __name__ == "__main__":
     FOLDER = Path(sys.argv[1])
     for path in [
         *build_fuzzers(FOLDER).values(),
         *build_fuzzers(FOLDER, flags=LOOP_FLAGS, loop=True).values(),
         write_seeds(FOLDER / "seeds"),
+        build_loader(FOLDER)[0],
     ]:
         print(path)  # noqa: T201

@@ -1,7 +1,7 @@
 """Fuzz the C that takes bytes from others: ``python -m tests.fuzz.run_c [--seconds 60]``; a table as of tests.fuzz.run.
 
-Each program runs twice: under libFuzzer, which looks for new edges, and in a plain loop, which is faster. Both have
-address and undefined-behaviour sanitizers.
+Each program runs twice: under libFuzzer, which looks for new edges, and in a plain loop, which is faster. The loader of
+models has a loop alone, for each of its blobs. All have address and undefined-behaviour sanitizers.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
-from tests.fuzz.build import BODY_BYTES, LOOP_FLAGS, build_fuzzers, write_seeds
+from tests.fuzz.build import BODY_BYTES, LOOP_FLAGS, build_fuzzers, build_loader, write_seeds
 from tests.fuzz.run import FINDINGS, HEADER, Fuzzed
 
 PIECE = 200_000  # executions of a process of the loop
+PIECE_OF_LOADER = 5_000  # which are slower
 
 
 def guided(name: str, program: Path, seeds: Path, seconds: int) -> Fuzzed:
@@ -35,19 +38,35 @@ def guided(name: str, program: Path, seeds: Path, seconds: int) -> Fuzzed:
     return Fuzzed(f"{name}, libFuzzer", found, -1, seconds, edges[-1] - edges[0] if edges else None, findings)
 
 
-def looped(name: str, program: Path, seconds: int) -> Fuzzed:
-    """Run in a plain loop, each process with other numbers."""
+def looped(name: str, arguments: Callable[[int], Sequence[str | Path]], piece: int, seconds: float) -> Fuzzed:
+    """Run a program in a plain loop, each process with a seed of its own.
+
+    Args:
+        name: for the table.
+        arguments: the program and its arguments for a seed.
+        piece: executions of one process.
+        seconds: how long.
+    """
     found = Fuzzed(f"{name}, loop", 0, -1, 0.0, None, {})
     start = time.monotonic()
     number = time.time_ns() % 10**9
     while time.monotonic() - start < seconds and not found.findings:
-        done = subprocess.run([str(program), str(number), str(PIECE)], capture_output=True, text=True, check=False)
+        command = list(map(str, arguments(number)))
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            found.findings[f"{program.name} {number} {PIECE}: {done.stderr[-2000:]}"] = b""
-        found.executions += PIECE
+            found.findings[f"{' '.join(command)}: {done.stderr[-2000:]}"] = b""
+        found.executions += piece
         number += 1
     found.seconds = time.monotonic() - start
     return found
+
+
+def _loop(program: Path, number: int) -> tuple[str | Path, ...]:
+    return program, str(number), str(PIECE)
+
+
+def _load(program: Path, blob: Path, number: int) -> tuple[str | Path, ...]:
+    return program, blob, str(PIECE_OF_LOADER), str(number)
 
 
 def main() -> int:
@@ -61,11 +80,20 @@ def main() -> int:
         seeds = write_seeds(Path(folder, "seeds"))
         fuzzers = build_fuzzers(Path(folder, "guided"))
         loops = build_fuzzers(Path(folder, "loops"), flags=LOOP_FLAGS, loop=True)
-        for name, program in fuzzers.items():
-            for found in (guided(name, program, seeds, seconds), looped(name, loops[name], seconds)):
-                sys.stdout.write(found.row())
-                sys.stdout.flush()
-                findings += found.findings
+        loader, blobs = build_loader(Path(folder, "loader"))
+
+        def every() -> Iterator[Fuzzed]:
+            for name, program in fuzzers.items():
+                yield guided(name, program, seeds, seconds)
+                yield looped(name, partial(_loop, loops[name]), PIECE, seconds)
+            for blob in blobs:
+                name = f"fuzz_load {blob.stem}"
+                yield looped(name, partial(_load, loader, blob), PIECE_OF_LOADER, seconds / len(blobs))
+
+        for found in every():
+            sys.stdout.write(found.row())
+            sys.stdout.flush()
+            findings += found.findings
     sys.stdout.write("".join(f"{one}\n" for one in findings))
     return 1 if findings else 0
 

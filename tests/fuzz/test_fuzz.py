@@ -8,13 +8,15 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from edge_seq.support.errors import ToolError
 from tests.device.c_device import WIRE
-from tests.fuzz.build import BODY_BYTES, FLAGS, build_fuzzers, write_seeds
+from tests.fuzz.build import BODY_BYTES, FLAGS, build_fuzzers, build_loader, write_seeds
+from tests.fuzz.run_c import looped
 
 ROOT = Path(__file__).parents[2]
 LONGEST = BODY_BYTES + 64  # longest input: room for a frame that is too long
@@ -49,6 +51,35 @@ def test_the_device_takes_whatever_comes(tmp_path: Path) -> None:
     ):
         assert done.returncode == 0, done.stderr[-3000:]
         assert re.search(r"Done \d+ runs", done.stderr)
+
+
+@pytest.mark.slow
+def test_the_loader_refuses_or_runs_whatever_comes(tmp_path: Path) -> None:
+    program, blobs = build_loader(tmp_path)
+    assert len(blobs) == 4
+    for blob in blobs:
+        done = subprocess.run([program, blob, "500", "1"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        refused, ran = (int(word) for word in done.stdout.split() if word.isdigit())
+        assert refused > 50, blob
+        assert ran > 50, blob
+
+
+def test_a_loop_counts_its_executions_and_a_process_that_fails_ends_it() -> None:
+    seeds: list[int] = []
+
+    def ends_with(code: int, number: int) -> list[str]:
+        seeds.append(number)
+        return [sys.executable, "-S", "-c", f"raise SystemExit({code})"]
+
+    right = looped("name", partial(ends_with, 0), 500, 0.05)
+    assert (right.name, right.findings) == ("name, loop", {})
+    assert right.executions == 500 * len(seeds) >= 500
+    assert seeds == list(range(seeds[0], seeds[0] + len(seeds)))
+    seeds.clear()
+    (finding,) = looped("name", partial(ends_with, 3), 500, 60).findings
+    assert finding.startswith(f"{sys.executable} -S -c raise SystemExit(3): ")
+    assert len(seeds) == 1
 
 
 def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from edge_seq.support.errors import ConfigError, ExportError, ModelError
 from firmware_export.emission.blob import choose_byte_order, emit_blob, read_blob
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.build import STRICT_FLAGS
-from tests.load.conftest import build
+from tests.load.conftest import SANITIZE, WRAP, build
 from tests.zoo import (
     CELLS,
     DISTANCES,
@@ -36,9 +36,6 @@ from tests.zoo import (
     spec,
 )
 
-SANITIZE = ("-std=c99", "-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-# Weights that nobody proved may overflow: then results are meaningless, and memory is safe all the same.
-WRAP = ("-fwrapv", "-fno-sanitize=signed-integer-overflow")
 OK, MODEL, BLOB, BYTE_ORDER, CONTRACT = 0, 3, 9, 10, 11  # es_status_t
 
 

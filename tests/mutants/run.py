@@ -44,13 +44,19 @@ QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/quant/rounding.py": (f"{_QUANT}/test_quant_rounding_oracle.py", f"{_QUANT}/test_quant_rounding.py"),
     "edge_seq/quant/gate_error.py": (f"{_QUANT}/test_quant_gate_error_traces.py", f"{_QUANT}/test_quant_gate_error.py"),
     "edge_seq/quant/calibrate.py": (f"{_QUANT}/test_quant_calibrate_layers.py", f"{_QUANT}/test_quant_calibrate.py"),
-    "edge_seq/quant/quantize.py": (f"{_QUANT}/test_quant_quantize.py",),
+    "edge_seq/quant/quantize.py": (f"{_QUANT}/test_quant_quantize_rows.py", f"{_QUANT}/test_quant_quantize.py"),
     "edge_seq/parity/compare.py": (f"{_PARITY}/test_compare.py",),
-    "edge_seq/parity/ladder.py": (f"{_PARITY}/test_compare.py", f"{_PARITY}/test_verification.py"),
-    "edge_seq/parity/verification.py": (f"{_PARITY}/test_verification.py",),
-    "edge_seq/parity/int_rungs.py": (f"{_PARITY}/test_verification.py",),
-    "edge_seq/parity/float_rungs.py": (f"{_PARITY}/test_verification.py",),
-    "edge_seq/parity/inputs.py": (f"{_PARITY}/test_verification.py",),
+    "edge_seq/parity/ladder.py": (f"{_PARITY}/test_ladder_order.py", f"{_PARITY}/test_compare.py"),
+    "edge_seq/parity/verification.py": (f"{_PARITY}/test_ladder_order.py",),
+    "edge_seq/parity/c_rungs.py": (f"{_PARITY}/test_c_rungs.py",),
+    "edge_seq/parity/cost.py": (f"{_PARITY}/test_cost.py",),
+    "edge_seq/parity/device_rungs.py": (f"{_PARITY}/test_device_rungs.py",),
+    "edge_seq/parity/export_rungs.py": (f"{_PARITY}/test_inputs.py",),
+    "edge_seq/parity/inputs.py": (f"{_PARITY}/test_inputs.py",),
+    "edge_seq/parity/int_rungs.py": (f"{_PARITY}/test_onnx_rungs.py",),
+    "edge_seq/parity/onnx_outputs.py": (f"{_PARITY}/test_onnx_rungs.py", f"{_PARITY}/test_float_rungs.py"),
+    "edge_seq/parity/float_rungs.py": (f"{_PARITY}/test_float_rungs.py",),
+    "edge_seq/parity/original_rung.py": (f"{_PARITY}/test_float_rungs.py",),
     "edge_seq/device/framing.py": ("tests/device/test_framing.py",),
 }
 
@@ -181,11 +187,23 @@ def _plant_constants(module: types.ModuleType, compiled: types.CodeType) -> bool
     return done
 
 
+def _is_generated(item: pytest.Item) -> bool:
+    """True for a test with generated inputs, which takes longer than others."""
+    return bool(getattr(getattr(item, "obj", None), "is_hypothesis_test", False))
+
+
 class _Plugin:
     """Runs the collected tests once for each mutant, each time in a forked process."""
 
     def __init__(self, module: types.ModuleType, chosen: list[Mutant], scored: Scored, kept: Kept) -> None:
         self.module, self.chosen, self.scored, self.kept = module, chosen, scored, kept
+
+    def pytest_sessionstart(self) -> None:
+        """That a test fails is enough; nobody reads its smallest example."""
+        from hypothesis import Phase, settings  # once pytest is ready to rewrite what it loads
+
+        settings.register_profile("mutants", phases=(Phase.explicit, Phase.generate), database=None)
+        settings.load_profile("mutants")
 
     def _run(self, session: pytest.Session, mutant: Mutant | None, limit_s: float) -> int:
         """0: all tests passed; 1: one failed; 2: it could not be planted; others: it hung or died."""
@@ -198,8 +216,9 @@ class _Plugin:
                 signal.setitimer(signal.ITIMER_REAL, limit_s)
                 if mutant is not None and not plant(self.module, mutant):
                     os._exit(2)
-                for place, item in enumerate(session.items):
-                    after = session.items[place + 1] if place + 1 < len(session.items) else None
+                items = sorted(session.items, key=_is_generated)
+                for place, item in enumerate(items):
+                    after = items[place + 1] if place + 1 < len(items) else None
                     item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
                     if session.testsfailed:
                         os._exit(1)

@@ -62,7 +62,7 @@ def _changed(node: ast.AST) -> Iterator[tuple[str, object]]:
 
 
 def _skipped(tree: ast.Module) -> set[int]:
-    """Nodes that are not changed: docstrings, annotations, and the texts of messages."""
+    """Nodes that are not changed: docstrings, annotations, the texts of messages, and the 1 of ``reshape(-1)``."""
     found: list[ast.AST] = []
     for node in ast.walk(tree):
         match node:
@@ -75,6 +75,12 @@ def _skipped(tree: ast.Module) -> set[int]:
                 ]
             case ast.Raise(exc=ast.Call(args=arguments)):
                 found += arguments
+            case ast.Call(func=ast.Attribute(attr="reshape"), args=arguments):  # any negative size is the unknown one
+                found += [
+                    one.operand
+                    for one in arguments
+                    if isinstance(one, ast.UnaryOp) and isinstance(one.operand, ast.Constant)
+                ]
             case ast.AnnAssign(annotation=annotation) | ast.arg(annotation=annotation) if annotation is not None:
                 found.append(annotation)
             case ast.FunctionDef(returns=returns) if returns is not None:

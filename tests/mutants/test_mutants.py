@@ -37,6 +37,15 @@ def test_what_is_changed() -> None:
     ]
 
 
+def test_the_unknown_size_of_a_reshape_is_not_changed_as_any_negative_one_is_the_same() -> None:
+    assert [one.what for one in mutants("a.reshape(-1, 2)\nb.take(-1)\n")] == [
+        "-1 -> +1",
+        "2 -> 3",
+        "-1 -> +1",
+        "1 -> 2",
+    ]
+
+
 @pytest.mark.parametrize(
     ("what", "values", "found"),
     [("value < MOST -> value <= MOST", (2, 3, 4), [True, True, False]), ("3 -> 4", (3, 4), [True, False])],

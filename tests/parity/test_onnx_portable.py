@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,13 @@ from onnx.reference.op_run import OpRun
 from edge_seq.backends.onnx import int_export, other_runtimes
 from edge_seq.backends.onnx.graph import Graph
 from edge_seq.backends.onnx.int_export import MAX_UNROLLED, export_onnx_int
-from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, in_runtime, is_installed
+from edge_seq.backends.onnx.other_runtimes import TVM, in_runtime, installed_runtimes
 from edge_seq.backends.onnx.run import OnnxModel, open_onnx, run_window
 from edge_seq.backends.reference_int import run_reference
+from edge_seq.data.recording import Windows
 from edge_seq.ir.model import IntModel
+from edge_seq.parity.inputs import choose_inputs
+from edge_seq.parity.int_rungs import other_runtime_rung
 from edge_seq.parity.onnx_outputs import step_outputs
 from edge_seq.support.errors import ExportError, ToolError
 from tests import zoo
@@ -125,7 +129,8 @@ def test_steps_in_every_runtime(name: str, floats: str) -> None:
     model = ZOO[name]
     exported = open_onnx(export_onnx_int(model, form="step"))
     counts = counts_of(model, model.contract.window_length + 2)
-    for runtime in (EVALUATOR, floats, *([OPENVINO] if is_installed(OPENVINO) else [])):
+    compile_slowly = () if name == "gru_carry_extreme" else (TVM,)
+    for runtime in (*(one for one in installed_runtimes() if one not in compile_slowly), floats):
         require_steps(in_runtime(exported, runtime), model, counts)
 
 
@@ -188,7 +193,7 @@ def test_long_windows_in_a_loop(name: str, floats: str, monkeypatch: pytest.Monk
     monkeypatch.setattr(int_export, "MAX_UNROLLED", 0)
     looped = open_onnx(export_onnx_int(model, form="window", portable=True))
     assert [node.op_type for node in looped.proto.graph.node].count("Loop") == 1
-    runtimes = [in_runtime(looped, one) for one in (EVALUATOR, *([OPENVINO] if is_installed(OPENVINO) else []))]
+    runtimes = [in_runtime(looped, one) for one in installed_runtimes() if one != TVM]  # TVM has no Loop
     for one in (looped, *runtimes):
         outputs = run_window(one, counts)
         assert set(outputs) == set(expected) == {"logits", "label", "decision"}
@@ -227,6 +232,22 @@ def test_releases_that_compute_wrongly_refuse_every_graph(name: str, monkeypatch
         assert np.array_equal(constants_of(proto.graph)[gate.input[0]], [[True]])
         assert used_in(proto.graph, gate.output[0])
         assert {entry.key: entry.value for entry in proto.metadata_props}["edge_seq.min_onnxruntime"] == "1.19"
+
+
+def test_a_rung_of_a_runtime_that_refuses_is_skipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(proto: onnx.ModelProto) -> other_runtimes.Compute:
+        raise RuntimeError("no such operator")
+
+    model = ZOO["rnn_car"]
+    path = tmp_path / "step.onnx"
+    path.write_bytes(export_onnx_int(model, form="step").SerializeToString())
+    counts = counts_of(model, model.contract.window_length)
+    windows = Windows(counts, np.zeros(len(counts), np.int16), np.array([str(index) for index in range(len(counts))]))
+    inputs = choose_inputs(windows, model, max_windows=4, extreme_windows=2)
+    monkeypatch.setitem(other_runtimes._RUNTIMES, "other", ("onnx", refuse))
+    rung = other_runtime_rung("r", path, model, inputs, "other")
+    assert (rung.verdict, rung.kind) == ("skipped", "exact")
+    assert rung.detail == "running ONNX in other: it refuses the graph (no such operator); run it in ONNX Runtime"
 
 
 def test_a_runtime_that_is_missing_or_refuses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""Runtimes besides ONNX Runtime: onnx's own evaluator in numpy, and OpenVINO where it is installed."""
+"""Runtimes besides ONNX Runtime: onnx's own evaluator in numpy, and OpenVINO and Apache TVM where they are installed.
+
+A new one is a function here and a row of ``_RUNTIMES``; the parity ladder has a rung for each that is installed.
+"""
 
 from __future__ import annotations
 
@@ -61,15 +64,47 @@ def _with_openvino(proto: onnx.ModelProto) -> Compute:
     return compute
 
 
-EVALUATOR, OPENVINO = "onnx's evaluator", "OpenVINO"
+def _with_tvm(proto: onnx.ModelProto) -> Compute:
+    import tvm  # type: ignore[import-not-found, unused-ignore]
+    from tvm import relax  # type: ignore[import-not-found, unused-ignore]
+    from tvm.relax.frontend.onnx import from_onnx  # type: ignore[import-not-found, unused-ignore]
+
+    def taken(streams: int) -> Any:
+        shapes = {
+            port.name: [axis.dim_value or streams for axis in port.type.tensor_type.shape.dim]
+            for port in proto.graph.input
+        }
+        return relax.transform.DecomposeOpsForInference()(from_onnx(proto, shape_dict=shapes))
+
+    taken(1)  # so that a graph that it does not take is refused here
+    compiled: dict[int, Any] = {}  # by number of streams: it compiles for fixed shapes
+
+    def compute(inputs: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        given = [inputs[port.name] for port in proto.graph.input]
+        streams = len(given[0])
+        if streams not in compiled:
+            compiled[streams] = relax.VirtualMachine(tvm.compile(taken(streams), target="llvm"), tvm.cpu())
+        return [array.numpy() for array in compiled[streams]["main"](*map(tvm.runtime.tensor, given))]
+
+    return compute
+
+
+EVALUATOR, OPENVINO, TVM = "onnx's evaluator", "OpenVINO", "Apache TVM"
 _RUNTIMES: dict[str, tuple[str, Callable[[onnx.ModelProto], Compute]]] = {
     EVALUATOR: ("onnx", _with_evaluator),
     OPENVINO: ("openvino", _with_openvino),
+    TVM: ("tvm", _with_tvm),
 }
+_WHEELS = {TVM: "apache-tvm"}  # where pip's name differs from the import's
+
+
+def installed_runtimes() -> tuple[str, ...]:
+    """The runtimes that can be used here; :data:`EVALUATOR` always can."""
+    return tuple(name for name in _RUNTIMES if is_installed(name))
 
 
 def is_installed(runtime: str) -> bool:
-    """True if a runtime, :data:`EVALUATOR` or :data:`OPENVINO`, can be used here."""
+    """True if a runtime can be used here."""
     return importlib.util.find_spec(_RUNTIMES[runtime][0]) is not None
 
 
@@ -78,14 +113,14 @@ def in_runtime(model: OnnxModel, runtime: str) -> OnnxModel:
 
     Args:
         model: an exported model.
-        runtime: :data:`EVALUATOR` or :data:`OPENVINO`.
+        runtime: :data:`EVALUATOR`, :data:`OPENVINO` or :data:`TVM`.
 
     Raises:
         ToolError: the runtime is not installed, or refuses the graph.
     """
     package, load = _RUNTIMES[runtime]
     if not is_installed(runtime):
-        raise ToolError(f"running ONNX in {runtime}: it is not installed; pip install {package}")
+        raise ToolError(f"running ONNX in {runtime}: it is not installed; pip install {_WHEELS.get(runtime, package)}")
     try:
         return replace(model, session=_Session(model.session, load(model.proto)))
     except Exception as error:  # each runtime has error classes of its own

@@ -14,7 +14,7 @@ from edge_seq.evidence.folder import check_evidence, check_signature, write_fold
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.misra import DEVIATIONS as SUPPRESSIONS
 from edge_seq.evidence.misra import REASONS, check_misra
-from edge_seq.evidence.sbom import bill_of_materials, installed_packages
+from edge_seq.evidence.sbom import bill_of_materials, c_files_of, installed_packages
 from edge_seq.evidence.signing import SIGNATURE, hashes_of
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import IntModel
@@ -71,10 +71,14 @@ def make_evidence(
         with emitted_c(run, model, doing=f"gathering evidence of {run.path.name}") as sources:
             manifest = read_bytes(sources / "manifest.json")
             table = parse_json(manifest)
-            named = (*table["sources"], *table["golden_sources"])
+            others = sorted(path for part in ("load", "wire") for path in (sources / "runtime" / part).glob("*.c"))
+            named = (
+                *table["sources"],
+                *table["golden_sources"],
+                *(one.relative_to(sources).as_posix() for one in others),
+            )
             progress("reading the C with cppcheck's MISRA add-on" if cppcheck else "cppcheck is not installed")
             misra = check_misra(sources, tuple(str(name) for name in named), cppcheck)
-        c_files = {name.removeprefix("c/"): digest for name, digest in outputs.items() if name.startswith("c/")}
         packages = {**_packages_of(figures.versions), **installed_packages()}
         files = {
             MANIFEST: manifest,
@@ -83,7 +87,7 @@ def make_evidence(
             MISRA: (json_text(misra) + "\n").encode(),
             DEVIATIONS: read_bytes(REASONS),
             f"misra/{SUPPRESSIONS.name}": read_bytes(SUPPRESSIONS),
-            BILL: bill_of_materials(model.name, figures.model.model_hash, c_files, packages).encode(),
+            BILL: bill_of_materials(model.name, figures.model.model_hash, c_files_of(outputs), packages).encode(),
         }
         if run.metrics("test").is_file():
             files[SCORES] = read_bytes(run.metrics("test"))

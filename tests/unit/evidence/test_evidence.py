@@ -24,6 +24,7 @@ from edge_seq.support.files import json_text
 from edge_seq.support.results import to_plain
 from firmware_export.measuring.report import Measured, MeasureReport, Skipped, TargetReport
 
+ROOT = Path(__file__).parents[3]
 MODEL = "ab" * 32
 C_FILES = {"car.c": "12" * 32, "runtime/src/es_lstm.c": "34" * 32}
 CONTRACT = {
@@ -85,7 +86,11 @@ def index_of(found: dict[str, Any]) -> Evidence:
         versions={"numpy": "2.0.0"},
         commands=("edge-seq export RUN",),
         inputs={"config.toml": "56" * 32},
-        outputs={"onnx/int_step.onnx": "78" * 32, **{f"c/{name}": digest for name, digest in C_FILES.items()}},
+        outputs={
+            "onnx/int_step.onnx": "78" * 32,
+            "c/manifest.json": "9a" * 32,  # which is no component
+            **{f"c/{name}": digest for name, digest in C_FILES.items()},
+        },
         claims=claims_of(found),
         files={},
     )
@@ -144,6 +149,16 @@ def test_each_claim_follows_from_its_figures() -> None:
     assert changed(VERIFY, ladder)[on_m4] == "failed"
     with pytest.raises(DataError, match=r"results/verify\.json"):
         changed(VERIFY, {"rungs": 3})
+
+
+def test_every_claim_leads_to_a_file_of_the_folder_and_to_tests_that_exist(tmp_path: Path) -> None:
+    write(tmp_path / "evidence")
+    found = documents()
+    for claim in claims_of(found):
+        assert (claim.evidence in found) == (claim.status != "tested" and claim.evidence != ""), claim
+        assert not claim.evidence or (tmp_path / "evidence" / claim.evidence).is_file(), claim
+        assert claim.tests, claim
+        assert [one for one in claim.tests if not (ROOT / one).exists()] == [], claim
 
 
 def test_a_folder_holds_and_every_changed_byte_is_seen(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
 from edge_seq.backends.onnx.metadata import PREFIX, SEAL, content_hash
-from edge_seq.backends.onnx.other_runtimes import OPENVINO, is_installed
+from edge_seq.backends.onnx.other_runtimes import installed_runtimes
 from edge_seq.data.recording import Windows
 from edge_seq.ir.kinds import Gru
 from edge_seq.ir.model import IntModel, model_hash
@@ -33,7 +33,7 @@ SELF_TEST_RUNG = "C self-test on the golden vectors"
 FLOAT_STEP_RUNG = "float reference = float ONNX, step"
 INT_WINDOW_RUNG, INT_STEP_RUNG = (f"integer reference = integer ONNX, {form}" for form in ("window", "step"))
 EVALUATOR_RUNG = "integer reference = integer ONNX in onnx's evaluator"
-OTHER_RUNGS = {EVALUATOR_RUNG, *(["integer reference = integer ONNX in OpenVINO"] if is_installed(OPENVINO) else [])}
+OTHER_RUNGS = {f"integer reference = integer ONNX in {runtime}" for runtime in installed_runtimes()}
 ON_M3 = "integer reference = C on cortex_m3"
 
 FLOAT_MODEL = random_float_model(spec("gru", 5), name="small", seed=3)

@@ -10,15 +10,19 @@ from hypothesis import strategies as st
 
 from edge_seq.backends.preprocess import preprocess
 from edge_seq.backends.reference_float import run_float
+from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.kinds import Lstm, Rnn
-from edge_seq.ir.model import IntModel
+from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
-from edge_seq.quant.calibrate import CELL_QUANTILE, Calibration, Saturation, calibrate, count_saturation
+from edge_seq.quant.calibrate import CELL_QUANTILE, CELL_SATURATES, Calibration, Saturation, calibrate, count_saturation
+from edge_seq.quant.quantize import quantize
 from edge_seq.support.errors import DataError
 from tests.zoo import CELLS, quantized_model, random_counts, random_float_model, spec
 
-SEEN: Calibration = calibrate(random_float_model(spec("lstm", 2)), random_counts(2, 7, 3, sigma=300.0))
+SEEN: Calibration = replace(
+    calibrate(random_float_model(spec("lstm", 2)), random_counts(2, 7, 3, sigma=300.0)), cell_range=()
+)
 
 
 def equal(a: Calibration, b: Calibration) -> bool:
@@ -44,6 +48,42 @@ def test_cell_frac_bits_are_the_most_that_hold_the_cell_state(limit: float) -> N
 )
 def test_cell_frac_bits_by_hand(limit: float, bits: int) -> None:
     assert replace(SEEN, cell_limit=(limit, 0.0)).cell_frac_bits == (bits, 15)
+
+
+def counting_lstm(forget_bias: float, steps: int) -> FloatModel:
+    """An LSTM that keeps what it adds to its cell states."""
+    model = random_float_model(spec("lstm", 8, window_length=steps), seed=3)
+    (layer,) = model.layers
+    assert isinstance(layer, Lstm)
+    bias = np.full(8, forget_bias, dtype=np.float32)
+    gates = {"forget_gate": replace(layer.forget_gate, bias=bias), "cell_gate": replace(layer.cell_gate, bias=bias / 3)}
+    return replace(model, layers=(replace(layer, **gates),))
+
+
+@pytest.mark.parametrize(("forget_bias", "steps"), [(3.0, 60), (4.0, 100), (6.0, 60)])
+def test_the_range_of_large_cell_states_is_the_one_that_costs_least(forget_bias: float, steps: int) -> None:
+    """All ranges are tried with whole integer models, which calibration does not do."""
+    model = counting_lstm(forget_bias, steps)
+    counts = random_counts(24, steps, 3, sigma=400.0)
+    found = calibrate(model, counts)
+    assert found.cell_limit[0] > CELL_SATURATES
+    expected = run_float(model, counts).values["layer0.hidden_state"]
+    errors = {}
+    for bits in range(8, 13):
+        tried = quantize(model, replace(found, cell_limit=(2.0 ** (15 - bits),), cell_range=()))
+        assert tried.number_format.cell_frac_bits == (bits,)
+        errors[bits] = np.square(run_reference(tried, counts).values["layer0.hidden_state"] / 2.0**15 - expected).mean()
+    (chosen,) = found.cell_frac_bits
+    (of_all,) = replace(found, cell_range=()).cell_frac_bits
+    assert errors[chosen] <= 1.25 * min(errors.values()), errors
+    assert errors[chosen] < 1.05 * errors[of_all], errors
+
+
+def test_small_cell_states_have_the_range_that_holds_them() -> None:
+    model = random_float_model(spec("lstm", 5))
+    found = calibrate(model, random_counts(9, 7, 3, sigma=300.0))
+    assert found.cell_limit[0] < CELL_SATURATES
+    assert found.cell_range == (np.inf,)
 
 
 def test_calibration_sees_features_and_cell_states() -> None:
@@ -223,4 +263,5 @@ def test_names_that_are_counted(cell: str) -> None:
 
 def test_share() -> None:
     assert Saturation("features", 3, 12).share == 0.25
+    assert Saturation("features", 1, 1).share == 1.0
     assert math.isclose(Saturation("features", 0, 0).share, 0.0)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_seq.backends.reference_float import float_features, sequences_of
+from edge_seq.backends.reference_float import float_features, run_float, sequences_of
 from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kinds import Dense
 from edge_seq.quant import calibrate as module
@@ -98,6 +98,32 @@ def test_a_part_of_a_window_has_no_zeros_behind_it() -> None:
         (found, *_) = calibrate(model, counts).moments
         expected = outer(conv_inputs(float_features(model, counts), 3, 1, 1, zeros))
         assert np.allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_with_flatten_what_is_behind_the_readout_is_measured_at_the_ends_of_windows() -> None:
+    """The moments of the rows that see all steps are those of one state; those of the layers behind them, of the
+    values at the last step. So it is over windows that follow each other."""
+    for at_end in ("reset", "carry"):
+        shape = spec(
+            "gru", 5, window_length=4, pooling="flatten", at_window_end=at_end, dense=((4, "none"), (3, "none"))
+        )
+        model = random_float_model(shape)
+        seen = calibrate(model, COUNTS)
+        windows = COUNTS.reshape(-1, 4, 3) if at_end == "reset" else COUNTS
+        values = run_float(model, windows).values
+        states, first, second = (
+            values[name].astype(np.float64) for name in ("layer0.hidden_state", "dense0", "dense1")
+        )
+        assert np.allclose(seen.moments[1], outer(states.reshape(-1, 5).tolist()), rtol=1e-4, atol=1e-6)
+        for place, (outputs, limit) in enumerate(zip((first, second), seen.dense_limit, strict=True)):
+            ends = outputs[:, 3::4].reshape(-1, outputs.shape[2])
+            assert len(ends) == 2 * WINDOWS
+            assert np.allclose(seen.moments[2 + place], outer(ends.tolist()), rtol=1e-4, atol=1e-6)
+            wanted = np.quantile(np.abs(ends), 0.9999, axis=0)
+            assert limit == pytest.approx(np.maximum(wanted, wanted.max() / 64), rel=1e-5)
+    (limit, _) = calibrate(model, COUNTS[:, :3]).dense_limit  # a part of a window: at its end
+    ends = np.abs(run_float(model, COUNTS[:, :3]).values["dense0"][:, -1])
+    assert limit == pytest.approx(np.quantile(ends.astype(np.float64), 0.9999, axis=0), rel=1e-5)
 
 
 def test_units_that_calibration_hardly_used_have_a_share_of_the_largest() -> None:

@@ -20,6 +20,7 @@ FRONT = (Conv(4, "relu", 3, 2), TimePool("max", 2, 2))
 SHAPES = {
     "front": spec("gru", 6, 5, window_length=8, front=FRONT, pooling="mean"),
     "stack": Spec(("lstm", "fastgrnn"), (5, 6), window_length=8),
+    "both directions": spec("gru", 4, 5, 5, window_length=8, backward=(2,)),
 }
 
 
@@ -29,9 +30,14 @@ def test_every_figure_is_that_of_the_traces(shape: str, monkeypatch: pytest.Monk
     counts = random_counts(6, 8, 3, sigma=300.0)
     quantized = quantize(model, calibrate(model, counts))
     floats, integers = run_float(model, counts).values, run_reference(quantized, counts).values
-    runs = [t for t in range(8) if shape == "stack" or t in (2, 6)]  # every fourth sample, from the third
+    every_sample = list(range(8))
+    steps = {
+        "front": [[2, 6]] * 2,  # every fourth sample, from the third
+        "stack": [every_sample] * 2,
+        "both directions": [every_sample, every_sample, [7]],  # backward, a layer begins when the window is whole
+    }[shape]
     expected = {}
-    for index, layer in enumerate(model.layers):
+    for index, (layer, runs) in enumerate(zip(model.layers, steps, strict=True)):
         kind = kind_of(layer)
         bits = quantized.number_format.cell_frac_bits[index]
         for value in kind.traced:

@@ -1,0 +1,1 @@
+"""Models of one class: learnt from normal recordings alone, to find whatever differs from them."""
