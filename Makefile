@@ -49,12 +49,11 @@ fuzz: $(VENV)/installed ## Fuzz all that reads files or bytes of others, SECONDS
 
 bench: $(VENV)/installed ## What the reference models cost on every target: BENCH.md and bench.json in docs/results.
 	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results
-	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target cortex_m0 \
-	  --target cortex_m4 --target cortex_m55 --target riscv32imc --target atmega328p --model car --cell fastgrnn
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --cell fastgrnn
 	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target cortex_m0 \
 	  --target cortex_m4 --target cortex_m55 --target riscv32imc --model h64 --model h100 --model h128
-	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target cortex_m0 \
-	  --target cortex_m4 --target cortex_m55 --target riscv32imc --model deep --cell lstm --cell gru
+	$(BIN)/edge-seq bench --reference docs/results/bench_reference.toml --out docs/results --target aarch64 \
+	  --target cortex_m0 --target cortex_m4 --target cortex_m55 --target riscv32imc --model deep --cell lstm --cell gru
 
 $(VENV)/docs: $(VENV)/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/tested.txt -e '.[docs]'

@@ -35,30 +35,42 @@ def command(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Folder in which BENCH.md and bench.json are written. With --target, --model or --cell, the other "
-            "rows that are there stay. Default: no file is written."
+            help="Folder in which BENCH.md and bench.json are written, after each row. Rows that are there and were "
+            "not asked for stay. Default: no file is written."
         ),
     ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again",
+            help="Measure every row anew. Default: a row in the folder is kept if the model's C, the runtime, the "
+            "compiler and its options are those that it was measured with.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build the reference models for every target and measure their cost.
 
     With --reference the results are compared with limits and with other engines. The exit code is 1 if a limit is
-    missed on a target that can be run here. `make bench` writes the tables in docs/results.
+    missed on a target that can be run here. `make bench` writes the tables in docs/results. An interrupted call goes on
+    where it stopped, if it has --out.
 
     Example: edge-seq bench --target cortex_m4 --model car --json
     """
-    from firmware_export.measuring.bench_files import bench, completed, write_bench
+    from firmware_export.measuring.bench_files import bench
     from firmware_export.measuring.bench_report import CHECK_COLUMNS, ROW_COLUMNS, bench_table_row, check_row
 
     with progress("measuring", 1, quiet=as_json) as update:
-        found = bench(target or [], model or [], cell or [], reference=reference, progress=update)
-    if out is not None:
-        write_bench(completed(found, out) if target or model or cell else found, out)
+        found = bench(target or [], model or [], cell or [], reference=reference, out=out, again=again, progress=update)
     if as_json:
         print_json(found.to_dict())
     else:
         print_table("reference models: a window", ROW_COLUMNS, [bench_table_row(row) for row in found.rows])
+        if found.kept:
+            print_line(
+                f"{found.kept} of {len(found.rows)} rows kept: their sources have not changed since they were measured "
+                "(--again measures them anew)"
+            )
         for reason in found.skipped:
             print_line(f"not measured: {reason}")
         if reference is not None:

@@ -113,7 +113,12 @@ def command(
     Example: edge-seq train --from runs/search --point 3 --seeds 3 --out runs/found
     """
     from edge_seq.pipeline.config import config_to_dict, dump_config, load_config, quote
+    from edge_seq.support.errors import ConfigError
 
+    if false_alarms is not None and one_class is None and config is None and not override:
+        raise ConfigError(
+            f"training: --false-alarms {false_alarms:g} is of a training on one class; name that class with --one-class"
+        )
     options = {
         "data.source": None if data is None else quote(str(data)),
         "data.one_class.normal": None if one_class is None else quote(one_class),

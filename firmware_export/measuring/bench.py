@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.bench_reference import BenchReference
 from firmware_export.measuring.measure import Measurement, measure
 from firmware_export.measuring.reference_models import CELLS, SHAPES, USUAL_SHAPES, reference_counts, reference_model
+from firmware_export.toolchain.sources import hash_of_sources
 from firmware_export.toolchain.target import MissingToolError, Target
 
 
@@ -33,6 +34,7 @@ class BenchRow(Result):
         code_bytes, table_bytes, weight_bytes, ram_bytes: of the linked image, without its harness.
         stack_bytes: worst case along the call graph.
         instructions_by_function: instructions (or cycles) of a window, the most costly function first.
+        sources: see :func:`firmware_export.toolchain.sources.hash_of_sources`; empty if it is not known.
     """
 
     model: str
@@ -47,6 +49,7 @@ class BenchRow(Result):
     ram_bytes: int | None
     stack_bytes: int | None
     instructions_by_function: dict[str, int]
+    sources: str = ""
 
     @property
     def code_and_tables(self) -> int | None:
@@ -94,12 +97,14 @@ class Bench:
         checks: limits with measured values.
         skipped: targets, or models on targets, that were not measured, with the reason.
         reference: figures of other engines, and limits; None if there was nothing to compare with.
+        kept: number of rows that were not measured again, as their sources are those of an earlier call.
     """
 
     rows: tuple[BenchRow, ...]
     checks: tuple[Check, ...]
     skipped: tuple[str, ...]
     reference: BenchReference | None = None
+    kept: int = 0
 
     @property
     def holds(self) -> bool:
@@ -112,7 +117,7 @@ class Bench:
         return {key: to_plain(value) for key, value in results.items()}
 
 
-def bench_row(model: str, cell: CellName, found: Measurement) -> BenchRow:
+def bench_row(model: str, cell: CellName, found: Measurement, sources: str) -> BenchRow:
     """One row of the table of results."""
     macs = SHAPES[model].macs(cell)
     sizes = found.sizes
@@ -129,6 +134,7 @@ def bench_row(model: str, cell: CellName, found: Measurement) -> BenchRow:
         ram_bytes=None if sizes is None else sizes.ram,
         stack_bytes=found.stack_bytes,
         instructions_by_function=dict(found.steps.by_function.most_common()) if found.steps else {},
+        sources=sources,
     )
 
 
@@ -138,6 +144,8 @@ def run_bench(
     models: Sequence[str] = USUAL_SHAPES,
     cells: Sequence[CellName] = CELLS,
     reference: BenchReference | None = None,
+    known: Collection[BenchRow] = (),
+    row_done: Callable[[Bench], None] = lambda _so_far: None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
     """Build and measure the reference models.
@@ -147,20 +155,36 @@ def run_bench(
         models: names of shapes, keys of ``SHAPES``.
         cells: any of ``ALL_CELLS``.
         reference: limits and figures of other engines; None compares with nothing.
+        known: rows of an earlier call. Those of the same sources are not measured again.
+        row_done: called after each row that was measured, with the results so far.
         progress: called with the number of measurements done, their total, and a name.
 
     Raises:
         ToolError: a model does not compile, for another reason than its size.
     """
-    rows, skipped = [], []
+    rows: list[BenchRow] = []
+    skipped: list[str] = []
+    kept = 0
     pairs = [(name, cell) for name in models for cell in cells]
+    of_sources = {(row.target, row.model, row.cell, row.sources): row for row in known}
     with tempfile.TemporaryDirectory() as folder:
         exported = {pair: _export(Path(folder), *pair) for pair in pairs}
+
+        def so_far(further: Sequence[Check] = ()) -> Bench:
+            return Bench(tuple(rows), (*_checks(reference, rows, exported), *further), tuple(skipped), reference, kept)
+
         for index, target in enumerate(targets):
             for at, pair in enumerate(pairs):
                 progress(index * len(pairs) + at, len(targets) * len(pairs), f"{target.name} {' '.join(pair)}")
+                model, export = exported[pair]
                 try:
-                    found = measure(exported[pair][1], exported[pair][0], target, steps=1)
+                    sources = hash_of_sources(export, target)
+                    row = of_sources.get((target.name, *pair, sources))
+                    if row is not None:
+                        rows.append(row)
+                        kept += 1
+                        continue
+                    found = measure(export, model, target, steps=1)
                 except MissingToolError as error:
                     skipped.append(f"{target.name}: {error}")
                     break
@@ -172,14 +196,22 @@ def run_bench(
                 if found.steps is None:
                     skipped.append(f"{target.name}: {found.notes[0]}")
                     break
-                rows.append(bench_row(*pair, found))
-        checks: list[Check] = []
-        if reference is not None:
-            weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
-            checks += [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
-            if subject := _byte_subject(reference, targets, exported):
-                checks += _builds_for_checks(reference, subject, Path(folder), rows)
-    return Bench(tuple(rows), tuple(checks), tuple(skipped), reference)
+                rows.append(bench_row(*pair, found, sources))
+                row_done(so_far())
+        if reference is not None and (subject := _byte_subject(reference, targets, exported)):
+            return so_far(_builds_for_checks(reference, subject, Path(folder), rows))
+        return so_far()
+
+
+_Exported = dict[tuple[str, CellName], tuple[IntModel, Path]]
+
+
+def _checks(reference: BenchReference | None, rows: Sequence[BenchRow], exported: _Exported) -> list[Check]:
+    """Checks that need no further builds."""
+    if reference is None:
+        return []
+    weights = {pair: weight_bytes(model) for pair, (model, _) in exported.items()}
+    return [*_instruction_checks(reference, rows), *_byte_checks(reference, rows, weights)]
 
 
 def _export(folder: Path, name: str, cell: CellName) -> tuple[IntModel, Path]:
@@ -248,9 +280,7 @@ class _Subject:
     exported: dict[CellName, tuple[IntModel, Path]]
 
 
-def _byte_subject(
-    reference: BenchReference, targets: Sequence[Target], exported: dict[tuple[str, CellName], tuple[IntModel, Path]]
-) -> _Subject | None:
+def _byte_subject(reference: BenchReference, targets: Sequence[Target], exported: _Exported) -> _Subject | None:
     limits = reference.bytes
     target = next((one for one in targets if one.name == limits.target), None)
     of_cell = {cell: found for (name, cell), found in exported.items() if name == limits.model}

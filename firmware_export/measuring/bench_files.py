@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from edge_seq.support.errors import ConfigError
-from edge_seq.support.files import json_text, write_atomically
+from edge_seq.support.files import check_can_write, json_text, write_atomically
 from edge_seq.support.json_tables import load_json, reading
 from edge_seq.support.results import from_plain
 from firmware_export.measuring.bench import Bench, BenchRow, Check, run_bench
@@ -28,28 +28,54 @@ def bench(
     cells: Sequence[str],
     *,
     reference: Path | None = None,
+    out: Path | None = None,
+    again: bool = False,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> Bench:
-    """Run the bench.
+    """Run the bench. With a folder, its tables are written after each row, and an interrupted call goes on.
 
     Args:
         targets: names of targets; empty for all.
         models: names of reference models; empty for ``USUAL_SHAPES``.
         cells: names of cells; empty for ``CELLS``.
         reference: TOML file with limits and figures of other engines; None compares with nothing.
+        out: folder of BENCH.md and bench.json. Rows that were not asked for stay there. Rows of the same sources are
+            not measured again.
+        again: measure them again nevertheless.
         progress: called with the number of finished measurements, their total and a name.
 
     Raises:
         ConfigError: a target, model or cell does not exist, or the reference is not usable.
         ToolError: a model does not compile or run.
+        DataError: bench.json of the folder is damaged.
     """
-    return run_bench(
+    if out is not None:
+        check_can_write(out)
+
+    def write(so_far: Bench) -> None:
+        if out is not None:
+            write_bench(completed(so_far, out), out)
+
+    found = run_bench(
         choose_targets(tuple(targets) or (ALL_TARGETS,), timeout_s=_TIMEOUT_S),
         models=_chosen("model", models, tuple(SHAPES), USUAL_SHAPES),
         cells=_chosen("cell", cells, ALL_CELLS, CELLS),
         reference=None if reference is None else load_reference(reference),
+        known=() if out is None or again else _kept_rows(out),
+        row_done=write,
         progress=progress,
     )
+    write(found)
+    return found
+
+
+def _kept_rows(folder: Path) -> tuple[BenchRow, ...]:
+    """Rows of a folder's bench.json; none if it is not there."""
+    path = folder / _TABLE
+    if not path.is_file():
+        return ()
+    with reading(path.name):
+        return tuple(from_plain(BenchRow, one) for one in load_json(path)["rows"])
 
 
 def _chosen(what: str, wanted: Sequence[str], there: tuple[_Name, ...], usual: tuple[_Name, ...]) -> tuple[_Name, ...]:
@@ -73,7 +99,7 @@ def completed(part: Bench, folder: Path) -> Bench:
         return part
     with reading(path.name):
         table = load_json(path)
-        rows = {_of(row): row for row in (*(from_plain(BenchRow, one) for one in table["rows"]), *part.rows)}
+        rows = {_of(row): row for row in (*_kept_rows(folder), *part.rows)}
         before = {check.what: check for check in (from_plain(Check, one) for one in table["checks"])}
         skipped = [str(reason) for reason in table["skipped"]]
     checks = {

@@ -45,6 +45,7 @@ ROW = {
     "ram_bytes",
     "stack_bytes",
     "instructions_by_function",
+    "sources",
 }
 
 

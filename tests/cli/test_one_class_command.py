@@ -19,7 +19,7 @@ def test_options_set_the_configuration() -> None:
     assert "one_class" not in ok("train", "--show-config", "--json").json["data"]
     alone = edge_seq("train", "--false-alarms", "0.2", "--show-config")
     assert alone.code == 2
-    assert "data.one_class.normal: Field required" in alone.err
+    assert "--false-alarms 0.2 is of a training on one class; name that class with --one-class" in alone.err
 
 
 @pytest.mark.slow

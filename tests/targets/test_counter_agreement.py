@@ -10,6 +10,7 @@ from types import ModuleType
 
 import pytest
 
+from edge_seq.ir.kind_names import CellName
 from firmware_export.emission.ctext import array
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
@@ -58,8 +59,18 @@ def counter(tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
-@pytest.mark.parametrize(("name", "theirs"), [("cortex_m4", "m4"), ("cortex_m3", "m3")])
-def test_the_same_count(counter: ModuleType, name: str, theirs: str, cell: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "theirs"),
+    [
+        ("cortex_m4", "m4"),
+        ("cortex_m3", "m3"),
+        *(
+            pytest.param(name, theirs, marks=pytest.mark.slow)
+            for name, theirs in (("cortex_m0", "m0"), ("cortex_m55", "m55"))
+        ),
+    ],
+)
+def test_the_same_count(counter: ModuleType, name: str, theirs: str, cell: CellName, tmp_path: Path) -> None:
     target = load_target(name)
     try:
         find_target_compiler(target, "arm-none-eabi-gcc")
