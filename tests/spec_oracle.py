@@ -113,6 +113,17 @@ def sig(a: int) -> int:
     return value
 
 
+# Section 3: preprocessing
+
+
+def companded(f: int, k: int) -> int:
+    """sign(f) (2048 (e - k) + floor(2048 (u - 2^e) / 2^e))."""
+    u = abs(s16(f)) + 2**k
+    e = max(n for n in range(k, 16) if 2**n <= u)
+    magnitude = s16(2048 * (e - k) + s32(2048 * (u - 2**e)) // 2**e)
+    return magnitude if f >= 0 else -magnitude
+
+
 # Section 4: operands and rows
 
 
@@ -412,6 +423,9 @@ class Oracle:
                 else:
                     self.memory = [2**14 * a for a in x]
                 f = [sat16(a - rshift(m, 14)) for a, m in zip(x, self.memory, strict=True)]
+        k = preprocessing.companding
+        if k is not None:
+            f = [companded(a, k) for a in f]
         shifts = self.model.number_format.input_shift
         return [sat16(s32(a * 2**shift)) for a, shift in zip(f, shifts, strict=True)]
 

@@ -117,6 +117,7 @@ def spec(
     window_length: int = 7,
     step: str = "none",
     gravity_shift: int = 3,
+    companding: int | None = None,
     pooling: Pooling = "last",
     label_every: LabelEvery = "window",
     at_window_end: AtWindowEnd = "reset",
@@ -132,7 +133,7 @@ def spec(
         channels,
         classes,
         window_length,
-        Preprocessing(step, gravity_shift),  # type: ignore[arg-type]  # verify() refuses an unknown step
+        Preprocessing(step, gravity_shift, companding),  # type: ignore[arg-type]  # verify() refuses an unknown step
         Readout(pooling, label_every, at_window_end, decision),
         dense,
         front,
@@ -201,7 +202,11 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         head=_float_rows(rng, spec.classes, units * parts, 0, amplitude=amplitude, bias=0.02),
         readout=replace(spec.readout, decision=None),  # which is of integer models
         number_format=FloatFormat(
-            Normalisation(tuple(rng.uniform(-50, 50, spec.channels)), tuple(rng.uniform(150, 500, spec.channels)))
+            Normalisation(
+                tuple(rng.uniform(-50, 50, spec.channels)),
+                # A logarithm has 2048 a doubling, so it spreads more than what it is taken of.
+                tuple(rng.uniform(150, 500, spec.channels) * (8 if spec.preprocessing.companding else 1)),
+            )
         ),
         dense=dense,
         front=_with_rows(
@@ -393,7 +398,9 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         backward=spec.backward,
     )
     number_format = IntFormat(
-        input_shift=tuple(int(shift) for shift in rng.integers(0, 13, spec.channels)),
+        input_shift=tuple(
+            0 if spec.preprocessing.companding else int(shift) for shift in rng.integers(0, 13, spec.channels)
+        ),
         cell_frac_bits=tuple(int(bits) for bits in rng.integers(8, 16, len(layers))),
         pool_reciprocals=pool_reciprocals(model),
     )
@@ -490,13 +497,14 @@ def random_chain(seed: int) -> Spec:
         return str(rng.choice(np.array(names)))
 
     cells = (any_of(CELLS), *(any_of(CELLS) for _ in some(2)))
+    companding = 1 + seed // 4 % 14 if seed % 4 == 0 else None
     return Spec(
         cells=cells,
         hidden=tuple(int(rng.integers(1, 14)) for _ in cells),
         channels=int(rng.integers(1, 8)),
         classes=int(rng.integers(2, 8)),
         window_length=int(rng.integers(1, 12)),
-        preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13))),
+        preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13)), companding),
         readout=_some_readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
         dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
     )
@@ -550,6 +558,10 @@ def random_two_way_chain(seed: int) -> Spec:
     return replace(shape, cells=tuple(cells), hidden=tuple(hidden), backward=tuple(backward), readout=readout)
 
 
+# Cell, name and companding of the awkward shapes whose features go through a logarithm.
+_COMPANDED = (("rnn", "wide", 5), ("gru", "small", 1), ("lstm", "stream", 8), ("fastgrnn", "mixed", 14))
+
+
 def awkward_specs(cell: str) -> dict[str, Spec]:
     """Shapes by name, each odd in another way; together they reach every branch of a step."""
     mixed: tuple[CellName, ...] = {
@@ -564,12 +576,13 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
         "lstm": ((3, 3, 6, 6), (1, 3)),
         "fastgrnn": ((5, 5, 4), (1,)),
     }[cell]
+    companding = {shape: bits for kind, shape, bits in _COMPANDED if kind == cell}
     return {
-        "small": spec(cell, 5),
+        "small": spec(cell, 5, companding=companding.get("small")),
         "one": spec(
             cell, 1, channels=1, classes=2, window_length=1, pooling="mean", label_every="sample", at_window_end="carry"
         ),
-        "wide": spec(cell, 33, classes=6, step="difference", label_every="sample"),
+        "wide": spec(cell, 33, classes=6, step="difference", companding=companding.get("wide"), label_every="sample"),
         "car": spec(cell, 16, window_length=50, step="difference", pooling="mean"),
         "deep": spec(
             cell,
@@ -588,6 +601,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             window_length=5,
             step="remove_gravity",
             gravity_shift=12,
+            companding=companding.get("stream"),
             pooling="flatten" if cell in ("gru", "lstm") else "mean",
             at_window_end="carry",
         ),
@@ -606,7 +620,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             4,
             5,
             9,
-            Preprocessing("remove_gravity", 1),
+            Preprocessing("remove_gravity", 1, companding.get("mixed")),
             Readout("flatten" if cell in ("gru", "rnn") else "mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
             (

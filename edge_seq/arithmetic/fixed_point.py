@@ -25,6 +25,7 @@ LOGIT_FRAC_BITS = 16
 # Fractional bits of the low-pass that estimates gravity. They are enough for the slowest filter (shift 12) to come
 # within a quarter of a count of a constant input, and few enough for the difference of two extremes to fit 32 bits.
 GRAVITY_FRAC_BITS = 14
+COMPANDED_FRAC_BITS = 11  # of a doubling: the 14 doublings above 2 counts fit 16 bits
 
 
 def mulw(value: Int64, factor: Int64) -> Int64:

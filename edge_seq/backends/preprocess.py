@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from typing_extensions import assert_never
 
-from edge_seq.arithmetic.fixed_point import GRAVITY_FRAC_BITS
+from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS, GRAVITY_FRAC_BITS
 from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, Preprocessing
 from edge_seq.support.errors import DataError
+
+_TOP_BIT = 15  # of a magnitude that companding has raised
 
 
 def check_counts(counts: NDArray[np.int16], num_channels: int, doing: str) -> None:
@@ -71,7 +73,7 @@ def preprocess_step(
     x = counts.astype(np.int32)
     match preprocessing.step:
         case "none":
-            return counts.astype(np.int16), state
+            return _companded(counts.astype(np.int16), preprocessing), state
         case "difference":
             feature = x - state.memory if state.primed else np.zeros_like(x)
             memory = x
@@ -86,7 +88,37 @@ def preprocess_step(
         case unreachable:
             assert_never(unreachable)
     features = np.clip(feature, COUNT_MIN, COUNT_MAX).astype(np.int16)
-    return features, PreprocessState(primed=True, memory=memory.astype(np.int32))
+    return _companded(features, preprocessing), PreprocessState(primed=True, memory=memory.astype(np.int32))
+
+
+def _companded(features: NDArray[np.int16], preprocessing: Preprocessing) -> NDArray[np.int16]:
+    return features if preprocessing.companding is None else compand(features, preprocessing.companding)
+
+
+def compand(features: NDArray[np.int16], bits: int) -> NDArray[np.int16]:
+    """A logarithm in straight pieces: 2048 log2(1 + |f| / 2^bits) with the sign of f, never above it.
+
+    With u = |f| + 2^bits and e = floor(log2 u), the magnitude is 2048 (e - bits) + floor(2048 (u / 2^e - 1)): exact at
+    each power of two of u, straight between, and less than 178 below the logarithm (0.086 of a doubling, and the
+    floor). It is odd and monotone.
+
+    Args:
+        features: features, int16 of any shape, counts.
+        bits: companding of the contract, 1 to 14.
+
+    Returns:
+        int16 of that shape, -28672 to 28672.
+
+    >>> compand(np.array([0, 1, 8, 24, -24, -32768], dtype=np.int16), 3).tolist()
+    [0, 256, 2048, 4096, -4096, -24577]
+    """
+    raised = np.abs(features.astype(np.int32)) + (1 << bits)
+    exponent = np.frexp(raised)[1] - 1  # exact: every raised magnitude is below 2^16
+    mantissa = raised << (_TOP_BIT - exponent)  # 2^15 .. 2^16 - 1
+    part = (mantissa - (1 << _TOP_BIT)) >> (_TOP_BIT - COMPANDED_FRAC_BITS)
+    magnitude = ((exponent - bits) << COMPANDED_FRAC_BITS) + part
+    signed: NDArray[np.int16] = np.where(features < 0, -magnitude, magnitude).astype(np.int16)
+    return signed
 
 
 def preprocess(counts: NDArray[np.int16], preprocessing: Preprocessing) -> NDArray[np.int16]:

@@ -98,6 +98,7 @@ class PreprocessingSource(StrictTable):
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
+    companding: int | None = None
 
 
 class DataSource(StrictTable):
@@ -252,7 +253,7 @@ class DataSource(StrictTable):
             channels=tuple(Channel(c.name, c.unit, c.counts_per_unit, c.full_scale) for c in self.channels),
             window_length=self.window_length,
             window_stride=self.window_stride,
-            preprocessing=Preprocessing(self.preprocessing.step, self.preprocessing.gravity_shift),
+            preprocessing=Preprocessing(**self.preprocessing.model_dump()),
         )
 
     @property

@@ -108,7 +108,7 @@ class DeviceContract:
 
     Attributes:
         sample_rate_hz: sample rate in Hz, decimal text.
-        preprocessing: preprocessing step with its shift, for example ``remove_gravity, shift 6``.
+        preprocessing: preprocessing with its numbers, for example ``remove_gravity, shift 6, companding 5``.
         window_stride: window stride in samples, decimal text.
         channels: name, unit, counts per unit and full scale of each channel.
         labels: class labels.
@@ -127,11 +127,9 @@ def expected_contract(contract: SensorContract, labels: tuple[str, ...]) -> Devi
     def cut(text: str) -> str:
         return messages.clean_text(messages.cut_text(text))
 
-    step = contract.preprocessing.step
-    shift = f", shift {contract.preprocessing.gravity_shift}" if step == "remove_gravity" else ""
     return DeviceContract(
         sample_rate_hz=cut(repr(contract.sample_rate_hz)),
-        preprocessing=cut(step + shift),
+        preprocessing=cut(contract.preprocessing.text),
         window_stride=cut(str(contract.window_stride)),
         channels=tuple(
             (cut(c.name), cut(c.unit), cut(repr(c.counts_per_unit)), cut(repr(c.full_scale))) for c in contract.channels

@@ -284,11 +284,8 @@ class Twin:
         model, contract = self.model, self.model.contract
         match kind:
             case Item.GENERAL if index == 0:
-                step_name = contract.preprocessing.step
-                shift = f", shift {contract.preprocessing.gravity_shift}" if step_name == "remove_gravity" else ""
-                return messages.pack_texts(
-                    [repr(contract.sample_rate_hz), step_name + shift, str(contract.window_stride)]
-                )
+                rate, stride = repr(contract.sample_rate_hz), str(contract.window_stride)
+                return messages.pack_texts([rate, contract.preprocessing.text, stride])
             case Item.CHANNEL if index < contract.num_channels:
                 channel = contract.channels[index]
                 numbers = [repr(channel.counts_per_unit), repr(channel.full_scale)]

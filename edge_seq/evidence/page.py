@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from edge_seq.evidence.claims import STATUS_TEXTS, Claim
 from edge_seq.evidence.index import Evidence
+from edge_seq.ir.contract import Preprocessing
 from edge_seq.report.markup import Child, Html, bullets, code_block, facts, join, table, tag
 from edge_seq.report.page import Section, page
 
@@ -77,7 +78,7 @@ def _contract(index: Evidence) -> Html:
         for one in contract["channels"]
     ]
     window = f"{contract['window_length']} samples, stride {contract['window_stride']}"
-    rate, step = f"{contract['sample_rate_hz']} Hz", str(contract["preprocessing"]["step"])
+    rate, step = f"{contract['sample_rate_hz']} Hz", Preprocessing(**contract["preprocessing"]).text
     return join(
         [
             facts([("sample rate", rate), ("window", window), ("preprocessing", step)]),

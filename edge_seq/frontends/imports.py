@@ -20,7 +20,7 @@ from edge_seq.frontends.originals import Original
 from edge_seq.frontends.scaler import scaler_in_counts, warn_of_scale
 from edge_seq.ir.contract import Normalisation, SensorContract
 from edge_seq.ir.model import AtWindowEnd
-from edge_seq.support.errors import ModelError
+from edge_seq.support.errors import ContractError, ModelError
 
 WINDOWS_SCORED = 1000  # of the training part, spread evenly, to find out whether the order of the classes fits
 MOST_PERMUTED = 7  # classes; more are not tried in every order
@@ -80,9 +80,14 @@ def import_chain(
 
     Raises:
         ModelError: The network cannot be represented, or its number of classes differs.
-        ContractError: Channels or window length differ.
+        ContractError: Channels or window length differ, or the contract has a companding.
         ConfigError: The scaler does not fit the channels.
     """
+    if contract.preprocessing.companding is not None:
+        raise ContractError(
+            f"importing {name}: the data source has the preprocessing {contract.preprocessing.text!r}; an imported "
+            "network and its scaler take values in proportion to counts. Leave companding out of the data source"
+        )
     scaler = scaler_in_counts(contract, mean, scale)
     lowered = lower(
         chain,

@@ -6,17 +6,18 @@ data set and every model. It is checked when a file is read, when a stream start
 
 from __future__ import annotations
 
-import dataclasses
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.support.errors import ContractError
 from edge_seq.support.names import check_name
+from edge_seq.support.results import to_plain, written
 
 Unit = Literal["m/s^2", "g", "mg", "rad/s", "deg/s", "uT", "counts"]
 PreprocessingStep = Literal["none", "difference", "remove_gravity"]
@@ -24,6 +25,7 @@ PreprocessingStep = Literal["none", "difference", "remove_gravity"]
 COUNT_MIN, COUNT_MAX = -32768, 32767
 MAX_CHANNELS = 64
 MAX_WINDOW_LENGTH = 16383
+MIN_COMPANDING, MAX_COMPANDING = 1, 14  # |feature| + 2^companding fits 16 bits without a sign
 MIN_RATE_HZ, MAX_RATE_HZ = 1e-3, 1e6  # one sample in 17 minutes to the fastest converters; times stay finite
 
 
@@ -58,10 +60,44 @@ class Preprocessing:
             offset cancels; ``remove_gravity``, x[t] minus a one-pole low-pass of x that starts at the first sample and
             has a time constant of 2^gravity_shift samples.
         gravity_shift: shift of the low-pass, 1 to 12; used only by ``remove_gravity``.
+        companding: number k of bits, 1 to 14, if what the step gives then goes through a logarithm: linear well below
+            2^k counts, and 2048 more for each doubling well above. None leaves it out.
     """
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
+    companding: int | None = field(default=None, metadata=written(unless_none=True))
+
+    @property
+    def text(self) -> str:
+        """The preprocessing as a device tells it.
+
+        >>> Preprocessing("remove_gravity", 6, companding=5).text, Preprocessing().text
+        ('remove_gravity, shift 6, companding 5', 'none')
+        """
+        shift = f", shift {self.gravity_shift}" if self.step == "remove_gravity" else ""
+        return self.step + shift + (f", companding {self.companding}" if self.companding is not None else "")
+
+    @staticmethod
+    def from_text(text: str) -> Preprocessing:
+        """Inverse of :attr:`text`. The fields are not verified, but for those that are numbers.
+
+        Raises:
+            ContractError: the text is not written like that.
+
+        >>> Preprocessing.from_text("difference, companding 5")
+        Preprocessing(step='difference', gravity_shift=6, companding=5)
+        """
+        found = re.fullmatch(r"([^,]*)(?:, shift (\d{1,2}))?(?:, companding (\d{1,2}))?", text)
+        if found is None:
+            raise ContractError(
+                f"sensor contract: preprocessing {text!r} is not known to this version of edge_seq; expected a step, "
+                "then a shift or a companding"
+            )
+        step, shift, companding = found.groups()
+        return Preprocessing(
+            cast(PreprocessingStep, step), int(shift) if shift else 6, int(companding) if companding else None
+        )
 
 
 @dataclass(frozen=True)
@@ -151,11 +187,11 @@ def verify_contract(contract: SensorContract) -> None:
             channel.unit in get_args(Unit),
             f"channel {channel.name}: unit {channel.unit!r} is unknown; give one of {list(get_args(Unit))}",
         )
-        for field in ("counts_per_unit", "full_scale"):
-            value = getattr(channel, field)
+        for limited in ("counts_per_unit", "full_scale"):
+            value = getattr(channel, limited)
             require(
                 math.isfinite(value) and value > 0,
-                f"channel {channel.name}: {field} is {value}; give a positive number",
+                f"channel {channel.name}: {limited} is {value}; give a positive number",
             )
         require(
             channel.unit != "counts" or channel.counts_per_unit == 1,
@@ -166,12 +202,12 @@ def verify_contract(contract: SensorContract) -> None:
             f"channel {channel.name}: full_scale {channel.full_scale} {channel.unit} at {channel.counts_per_unit} "
             "counts a unit is below one count; raise counts_per_unit",
         )
-    for field, value in (
+    for name, value in (
         ("window_length", contract.window_length),
         ("window_stride", contract.window_stride),
         ("gravity_shift", contract.preprocessing.gravity_shift),
     ):
-        require(isinstance(value, int), f"{field} is {value!r}, a {type(value).__name__}; give a whole number (int)")
+        require(isinstance(value, int), f"{name} is {value!r}, a {type(value).__name__}; give a whole number (int)")
     require(
         1 <= contract.window_length <= MAX_WINDOW_LENGTH,
         f"window_length is {contract.window_length}; give 1 to {MAX_WINDOW_LENGTH} samples",
@@ -185,6 +221,12 @@ def verify_contract(contract: SensorContract) -> None:
     require(
         1 <= contract.preprocessing.gravity_shift <= 12,
         f"gravity_shift is {contract.preprocessing.gravity_shift}; give 1 to 12",
+    )
+    companding = contract.preprocessing.companding
+    require(
+        companding is None or (type(companding) is int and MIN_COMPANDING <= companding <= MAX_COMPANDING),
+        f"companding is {companding!r}; give a whole number of bits, {MIN_COMPANDING} to {MAX_COMPANDING}, or leave it "
+        "out",
     )
 
 
@@ -210,8 +252,11 @@ def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> ND
 
 
 def contract_to_dict(contract: SensorContract) -> dict[str, Any]:
-    """The contract as plain dictionaries, lists, numbers and strings, ready for JSON."""
-    return dataclasses.asdict(contract)
+    """The contract as plain dictionaries, lists, numbers and strings, ready for JSON.
+
+    A companding that there is not is left out, so that hashes and files of contracts without one do not change.
+    """
+    return dict(to_plain(contract))
 
 
 def contract_from_dict(data: dict[str, Any]) -> SensorContract:

@@ -100,7 +100,7 @@ def contract_table(contract: SensorContract) -> Table:
     rows = [[c.name, c.unit, f"{c.counts_per_unit:g}", f"{c.full_scale:g}"] for c in contract.channels]
     title = (
         f"sensor contract: {contract.sample_rate_hz:g} Hz, window {contract.window_length} samples, stride "
-        f"{contract.window_stride}, preprocessing {contract.preprocessing.step}"
+        f"{contract.window_stride}, preprocessing {contract.preprocessing.text}"
     )
     return Table(title, ["channel", "unit", "counts a unit", "full scale"], rows)
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.front import Conv, FrontLayer, outputs_of, settings_of
 from edge_seq.ir.kind_names import Pooling, Statistic
@@ -116,7 +116,7 @@ class IntFormat:
     """Number format of an integer model. Normalisation is folded into the first layer.
 
     Attributes:
-        input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12.
+        input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12; 0 with companding.
         cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
             not used by kinds without one.
         pool_reciprocals: if the head sees a mean, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after
@@ -367,7 +367,7 @@ def model_hash(model: FloatModel | IntModel) -> str:
     The name of the model is not included.
     """
     digest = hashlib.sha256()
-    contract, number_format = dataclasses.asdict(model.contract), dataclasses.asdict(model.number_format)
+    contract, number_format = contract_to_dict(model.contract), dataclasses.asdict(model.number_format)
     described = [contract, readout_to_dict(model.readout), number_format]
     digest.update(canonical_json([model.labels, *described]).encode())
     for name, array in named_arrays(model).items():

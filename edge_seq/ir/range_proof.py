@@ -105,6 +105,9 @@ def _preprocessing_bounds(model: IntModel) -> list[Bound]:
     if model.contract.preprocessing.step == "remove_gravity":
         # Worst case: the sample and the low-pass are at opposite ends of the range.
         bounds.append(Bound("gravity, difference to the sample", -1, 2 * FEATURE_LIMIT << GRAVITY_FRAC_BITS))
+    companding = model.contract.preprocessing.companding
+    if companding is not None:
+        bounds.append(Bound("companding, magnitude raised", -1, FEATURE_LIMIT + (1 << companding)))
     return bounds
 
 

@@ -147,6 +147,10 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
                 len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
                 f"input_shift is {list(shifts)}; expected {channels} whole numbers from 0 to {INPUT_SHIFT_MAX}",
             )
+            _require(
+                model.contract.preprocessing.companding is None or not any(shifts),
+                f"input_shift is {list(shifts)} where features are companded; expected zeros",
+            )
             bits = number_format.cell_frac_bits
             _require(
                 len(bits) == len(model.layers) and all(isinstance(b, int) and b in CELL_FRAC_BITS for b in bits),

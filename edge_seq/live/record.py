@@ -34,6 +34,7 @@ from edge_seq.live.samples import (
 from edge_seq.support.errors import ConfigError, ContractError, DataError, DeviceError, PortLostError
 from edge_seq.support.files import check_can_write, write_atomically
 from edge_seq.support.names import check_name
+from edge_seq.support.results import to_plain
 
 MARK = "# Written by edge-seq record.\n"
 BEFORE, AFTER = ("recording", "session", "index", "t"), ("label", "lost_before", "received_s")
@@ -251,10 +252,7 @@ def source_of(contract: SensorContract, path: Path, labels: Sequence[str]) -> di
         "on_short": "skip",
         "window_length": contract.window_length,
         "window_stride": contract.window_stride,
-        "preprocessing": {
-            "step": contract.preprocessing.step,
-            "gravity_shift": contract.preprocessing.gravity_shift,
-        },
+        "preprocessing": to_plain(contract.preprocessing),
         "channels": [
             {"name": c.name, "unit": c.unit, "counts_per_unit": c.counts_per_unit, "full_scale": c.full_scale}
             for c in contract.channels

@@ -18,7 +18,7 @@ from edge_seq.data.recording import Recording
 from edge_seq.data.stored import blocks
 from edge_seq.device.client import Device, SampleBlock
 from edge_seq.device.contract import contract_differences
-from edge_seq.ir.contract import Channel, Preprocessing, PreprocessingStep, SensorContract, Unit, verify_contract
+from edge_seq.ir.contract import Channel, Preprocessing, SensorContract, Unit, verify_contract
 from edge_seq.support.errors import ContractError
 
 # The defaults of a data source (edge_seq.data.source): what was good enough for training is good enough here.
@@ -84,7 +84,6 @@ def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
         ContractError: the device's texts do not form a valid contract.
     """
     told = device.contract()
-    step, _, shift = told.preprocessing.partition(", shift ")
     try:
         contract = SensorContract(
             sample_rate_hz=float(told.sample_rate_hz),
@@ -94,7 +93,7 @@ def contract_of(device: Device) -> tuple[SensorContract, tuple[str, ...]]:
             ),
             window_length=device.info.window_length,
             window_stride=int(told.window_stride),
-            preprocessing=Preprocessing(cast(PreprocessingStep, step), int(shift) if shift else 6),
+            preprocessing=Preprocessing.from_text(told.preprocessing),
         )
         verify_contract(contract)
     except (ValueError, ContractError) as error:

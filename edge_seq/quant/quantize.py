@@ -413,8 +413,10 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
             "model"
         )
     normalisation = model.number_format.normalisation
+    is_companded = model.contract.preprocessing.companding is not None  # then features have the range they need
     shifts = tuple(
-        _input_shift(scale, limit) for scale, limit in zip(normalisation.scale, calibration.feature_limit, strict=True)
+        0 if is_companded else _input_shift(scale, limit)
+        for scale, limit in zip(normalisation.scale, calibration.feature_limit, strict=True)
     )
     factor = 2.0 ** np.array(shifts)
     fold = _Fold(mean=np.array(normalisation.mean) * factor, unit=np.array(normalisation.scale) * factor)

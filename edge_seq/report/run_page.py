@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -93,13 +92,12 @@ def _card(run: RunFigures) -> Html:
 def _contract(run: RunFigures) -> Html:
     contract, readout = run.model.contract, run.model.readout
     rate = contract.sample_rate_hz
-    preprocessing = ", ".join(f"{key} {value}" for key, value in asdict(contract.preprocessing).items())
     label = "after each sample" if readout.label_every == "sample" else "at the end of each window"
     pairs = [
         ("sample rate", f"{rate:g} Hz"),
         ("window", f"{contract.window_length} samples, {contract.window_length / rate:g} s"),
         ("stride", f"{contract.window_stride} samples, {contract.window_stride / rate:g} s"),
-        ("preprocessing", preprocessing),
+        ("preprocessing", contract.preprocessing.text),
         ("label", f"{label}, from the {POOLING_TEXTS[readout.pooling]}"),
         ("states at a window's end", readout.at_window_end),
         ("decision stage", "none" if readout.decision is None else readout.decision.text()),

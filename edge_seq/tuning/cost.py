@@ -84,6 +84,10 @@ def costs_on(target: str) -> TargetCosts:
     return known[target]
 
 
+# Parts that a target's entry may lack: then a network with them is refused, not counted without them.
+_NOT_EVERYWHERE = {"flatten": "the readout flatten", "companding": "companding"}
+
+
 def network_cost(
     config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts
 ) -> NetworkCost:
@@ -96,7 +100,8 @@ def network_cost(
         target: costs of parts on the target.
 
     Raises:
-        ConfigError: the readout is ``flatten``, and what it adds was not measured on the target.
+        ConfigError: the readout is ``flatten`` or features are companded, and what that adds was not measured on the
+            target.
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
@@ -104,11 +109,12 @@ def network_cost(
     1752
     """
     parts = parts_of(config, contract)
-    if "flatten" in parts and "flatten" not in target.flash:
-        raise ConfigError(
-            "search: the cost of the readout flatten on this target is not known from its shape; train the network, "
-            "and measure it with: edge-seq measure"
-        )
+    for part, what in _NOT_EVERYWHERE.items():
+        if part in parts and part not in target.flash:
+            raise ConfigError(
+                f"search: the cost of {what} on this target is not known from its shape; train the network, and "
+                "measure it with: edge-seq measure"
+            )
     weights = weight_bytes(config, contract, num_classes)
     work = work_of(config, contract, num_classes)
     flash = sum(target.flash.get(part, 0.0) for part in parts)
@@ -134,6 +140,7 @@ def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...
         *(("flatten",) if config.pooling == "flatten" else ()),
         *(("dense",) if config.dense else ()),
         *((pre,) if pre != "none" else ()),
+        *(("companding",) if contract.preprocessing.companding is not None else ()),
     )
 
 
@@ -202,6 +209,8 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) 
     work["window"] = 1
     work["sample"] = samples
     work[f"{contract.preprocessing.step}_value"] = samples * inputs
+    if contract.preprocessing.companding is not None:
+        work["companded_value"] = samples * inputs
     for layer in config.front:
         outputs = steps_of(layer, samples)
         if layer.kind == "conv":

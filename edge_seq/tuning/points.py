@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from edge_seq.pipeline.config import SIMULATOR, DataConfig, RunConfig, dump_conf
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import write_atomically
 from edge_seq.support.json_tables import load_result
+from edge_seq.support.results import to_plain
 from edge_seq.tuning.config import SearchConfig
 from edge_seq.tuning.data import SearchData
 from edge_seq.tuning.result import SEARCH, Point, SearchResult
@@ -38,7 +38,7 @@ def _changes(point: Point, data: SearchData) -> dict[str, Any]:
     wanted, of_source = point.candidate.contract(data.contract), data.contract
     changed: dict[str, Any] = {}
     if wanted.preprocessing != of_source.preprocessing:
-        changed["preprocessing"] = dataclasses.asdict(wanted.preprocessing)
+        changed["preprocessing"] = to_plain(wanted.preprocessing)
     if wanted.window_length != of_source.window_length:
         changed |= {"window_length": wanted.window_length, "window_stride": wanted.window_stride}
     return changed

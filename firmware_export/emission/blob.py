@@ -38,6 +38,7 @@ MAX_BYTES = 1 << 24
 ABI = 3  # ES_ABI in edge_seq.h; a test loads what is written here
 BACKWARD = 8  # added to the number of a layer's kind
 _PREPROCESSING = ("none", "difference", "remove_gravity")
+_COMPANDING_UNIT = 4  # added to the number of a step for each bit of companding
 _TIME_POOLS = ("mean", "max")
 # Types of the numbers in an element of a table, as numpy names them without a byte order.
 _ELEMENTS: dict[str, np.dtype[Any]] = {
@@ -109,7 +110,8 @@ def _numbers(model: IntModel, golden: GoldenVectors, text_bytes: int) -> bytes:
             contract.window_length,
             readout.label_every == "sample",
             readout.at_window_end == "carry",
-            _PREPROCESSING.index(contract.preprocessing.step),
+            _PREPROCESSING.index(contract.preprocessing.step)
+            + _COMPANDING_UNIT * (contract.preprocessing.companding or 0),
             contract.preprocessing.gravity_shift,
             POOLINGS.index(readout.pooling),
             len(model.number_format.pool_reciprocals),

@@ -143,6 +143,14 @@ def test_layers_that_cannot_run_backward_are_refused(load: Callable[..., int]) -
         assert load(mended(blob, at, bytes([1 + 8]))) == BLOB
 
 
+def test_a_preprocessing_that_there_is_not_is_refused(load: Callable[..., int]) -> None:
+    blob, companded = blob_of(small()), blob_of(small(step="difference", companding=14))
+    assert struct.unpack_from("<HxxxxxxH", companded, 88) == (1 + 4 * 14, 0)
+    assert load(companded) == OK
+    assert {load(mended(blob, 88, bytes([number]))) for number in (3, 7, 4 * 14 + 3, 4 * 15)} == {BLOB}
+    assert load(mended(companded, 96, b"\1")) == BLOB  # a shift of what is companded
+
+
 def test_another_contract_is_refused(load: Callable[..., int]) -> None:
     model = small()
     contract = model.contract

@@ -56,6 +56,7 @@ def test_ranges_are_those_that_a_model_is_held_to() -> None:
         "inputs that a front layer keeps besides the latest": (0, verify.MAX_REACH),
         "`input_shift` of a channel": (0, verify.INPUT_SHIFT_MAX),
         "shift of `remove_gravity`": (1, 12),
+        "companding `k`, where there is one": (contract.MIN_COMPANDING, contract.MAX_COMPANDING),
         "`cell_frac_bits` of a layer": (verify.CELL_FRAC_BITS[0], verify.CELL_FRAC_BITS[-1]),
     }
     for name, (low, high) in expected.items():

@@ -74,6 +74,10 @@ def test_the_count_limit_is_full_scale_in_counts_and_fits_int16():
         ({"preprocessing": Preprocessing("smooth")}, "preprocessing step 'smooth' is unknown"),  # type: ignore[arg-type]
         ({"preprocessing": Preprocessing("none", 0)}, "gravity_shift is 0; give 1 to 12"),
         ({"preprocessing": Preprocessing("none", 13)}, "gravity_shift is 13"),
+        ({"preprocessing": Preprocessing(companding=0)}, "companding is 0; give a whole number of bits, 1 to 14, or"),
+        ({"preprocessing": Preprocessing(companding=15)}, "companding is 15"),
+        ({"preprocessing": Preprocessing(companding=2.0)}, "companding is 2.0"),  # type: ignore[arg-type]
+        ({"preprocessing": Preprocessing(companding=True)}, "companding is True"),
     ],
 )
 def test_each_field_out_of_range_is_refused_by_name(change, message):
@@ -95,6 +99,27 @@ def test_counts_keep_leading_axes():
 def test_a_contract_survives_json():
     text = json.dumps(contract_to_dict(CONTRACT))
     assert contract_from_dict(json.loads(text)) == CONTRACT
+
+
+def test_a_companding_is_written_only_where_there_is_one():
+    assert "companding" not in contract_to_dict(CONTRACT)["preprocessing"]
+    companded = dataclasses.replace(CONTRACT, preprocessing=Preprocessing("difference", companding=5))
+    stored = json.loads(json.dumps(contract_to_dict(companded)))
+    assert stored["preprocessing"] == {"step": "difference", "gravity_shift": 6, "companding": 5}
+    assert contract_from_dict(stored) == companded
+
+
+@pytest.mark.parametrize("companding", [None, 1, 14])
+@pytest.mark.parametrize("step", ["none", "difference", "remove_gravity"])
+def test_a_preprocessing_is_read_from_its_text(step, companding):
+    one = Preprocessing(step, 12 if step == "remove_gravity" else 6, companding)
+    assert Preprocessing.from_text(one.text) == one
+
+
+@pytest.mark.parametrize("text", ["difference, shift", "none, companding 5, more", "none, companding five"])
+def test_the_text_of_a_preprocessing_that_is_not_known_is_refused(text):
+    with pytest.raises(ContractError, match=r"preprocessing .* is not known to this version of edge_seq"):
+        Preprocessing.from_text(text)
 
 
 @pytest.mark.parametrize(

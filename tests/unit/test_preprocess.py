@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
-from edge_seq.backends.preprocess import initial_state, preprocess, preprocess_step
-from edge_seq.ir.contract import Preprocessing
+from edge_seq.backends.preprocess import compand, initial_state, preprocess, preprocess_step
+from edge_seq.ir.contract import MAX_COMPANDING, MIN_COMPANDING, Preprocessing
 
 NONE = Preprocessing("none")
 DIFFERENCE = Preprocessing("difference")
+COMPANDED = Preprocessing("difference", companding=4)
 
 
 def one_channel(values: list[int], preprocessing: Preprocessing) -> list[int]:
@@ -95,7 +98,7 @@ def test_the_low_pass_fits_int32_for_extreme_counts(shift):
     assert one_channel(extremes, Preprocessing("remove_gravity", shift)) == low_pass(extremes, shift)
 
 
-@pytest.mark.parametrize("preprocessing", [NONE, DIFFERENCE, Preprocessing("remove_gravity", 3)])
+@pytest.mark.parametrize("preprocessing", [NONE, DIFFERENCE, COMPANDED, Preprocessing("remove_gravity", 3, 1)])
 def test_a_stream_and_windows_give_the_same(preprocessing):
     counts = np.random.default_rng(0).integers(-32768, 32768, size=(4, 25, 3)).astype(np.int16)
     whole = preprocess(counts, preprocessing)
@@ -124,3 +127,32 @@ def test_a_step_does_not_change_the_state_it_is_given():
     assert not state.primed
     assert state.memory.tolist() == [[0]]
     assert first.memory.tolist() == [[10]]
+
+
+@pytest.mark.parametrize("bits", range(MIN_COMPANDING, MAX_COMPANDING + 1))
+def test_companding_of_every_feature(bits):
+    """Odd, monotone, within its range, near the logarithm, and equal to the definition in Python's integers."""
+    features = np.arange(-32768, 32768)
+    found = compand(features.astype(np.int16), bits)
+    assert found.dtype == np.int16
+    positive, negative = found[32768:].astype(int), found[32768:0:-1].astype(int)
+    assert (negative == -positive).all()
+    assert positive[0] == 0
+    assert (np.diff(found.astype(int)) >= 0).all()
+    assert -found[0] <= 28672
+    exact = 2048 * np.log2(1 + np.arange(32768) / 2**bits)
+    assert (positive <= exact).all()
+    assert (positive >= exact - 178).all()
+    some = [*range(-32768, 32768, 97), *(f * s for e in range(15) for f in (2**e - 1, 2**e, 2**e + 1) for s in (-1, 1))]
+    for f in some:
+        u = abs(f) + 2**bits
+        e = u.bit_length() - 1
+        magnitude = 2048 * (e - bits) + (2048 * (u - 2**e)) // 2**e
+        assert found[f + 32768] == math.copysign(magnitude, f)
+
+
+def test_companding_follows_the_step():
+    assert one_channel([0, 16, 16, -32], COMPANDED) == [0, 2048, 0, -4096]
+    # 16 - -32 = 48, and 48 + 16 is 4 times 16: two doublings. A difference saturates before the logarithm.
+    assert one_channel([-32, 16], COMPANDED) == [0, 4096]
+    assert one_channel([-32768, 32767], COMPANDED) == [0, one_channel([32767], Preprocessing("none", 6, 4))[0]]

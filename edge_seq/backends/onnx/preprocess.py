@@ -6,12 +6,13 @@ from __future__ import annotations
 import numpy as np
 from typing_extensions import assert_never
 
-from edge_seq.arithmetic.fixed_point import GRAVITY_FRAC_BITS
+from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS, GRAVITY_FRAC_BITS
 from edge_seq.backends.onnx.fixed_point import floor_shift, rounding_shift, saturate16
 from edge_seq.backends.onnx.graph import BATCH, BOOL, INT32, Graph, Port, add_scan
 from edge_seq.ir.contract import Preprocessing, SensorContract
 
 MEMORY, PRIMED = "preprocess.memory", "preprocess.primed"
+_TOP_BIT = 15  # of a magnitude that companding has raised
 
 
 def preprocess_states(contract: SensorContract) -> tuple[Port, ...]:
@@ -37,7 +38,7 @@ def preprocess_step(
     """
     match preprocessing.step:
         case "none":
-            return counts, {}
+            return _companded(graph, counts, preprocessing), {}
         case "difference":
             change = graph.add("Sub", counts, states[MEMORY])
             feature = graph.add("Where", states[PRIMED], change, graph.scalar(0))
@@ -51,7 +52,27 @@ def preprocess_step(
         case unreachable:
             assert_never(unreachable)
     primed = graph.add("Or", states[PRIMED], graph.scalar(1, np.bool_))  # true, for each stream of the batch
-    return saturate16(graph, feature), {MEMORY: memory, PRIMED: primed}
+    return _companded(graph, saturate16(graph, feature), preprocessing), {MEMORY: memory, PRIMED: primed}
+
+
+def _companded(graph: Graph, feature: str, preprocessing: Preprocessing) -> str:
+    """The feature, int32 of any shape that fits 16 bits, through the logarithm of ``companding``.
+
+    The pieces are lines of falling slope, of which the lowest is the one that holds: with u = |f| + 2^k the smallest of
+    2^(15 - e) u + 2^15 (e - k - 1), e = k .. 15, is the magnitude with four bits more. No line exceeds 32 bits. A
+    runtime that computes in float32 rounds lines above the lowest one, which does not bring them below it.
+    """
+    bits = preprocessing.companding
+    if bits is None:
+        return feature
+    raised = graph.add("Add", graph.add("Abs", feature), graph.scalar(1 << bits))
+    lines = []
+    for exponent in range(bits, _TOP_BIT + 1):
+        rise = graph.add("Mul", raised, graph.scalar(1 << (_TOP_BIT - exponent)))
+        lines.append(graph.add("Add", rise, graph.scalar((exponent - bits - 1) << _TOP_BIT)))
+    magnitude = floor_shift(graph, graph.add("Min", *lines), _TOP_BIT - COMPANDED_FRAC_BITS)
+    negative = graph.add("Less", feature, graph.scalar(0))
+    return graph.add("Where", negative, graph.add("Sub", graph.scalar(0), magnitude), magnitude)
 
 
 def preprocess_window(graph: Graph, counts: str, contract: SensorContract) -> str:
@@ -62,12 +83,13 @@ def preprocess_window(graph: Graph, counts: str, contract: SensorContract) -> st
     """
     match contract.preprocessing.step:
         case "none":
-            return counts
+            return _companded(graph, counts, contract.preprocessing)
         case "difference":
             first = graph.add("Slice", counts, graph.axes(0), graph.axes(1), graph.axes(1))
             all_but_last = graph.add("Slice", counts, graph.axes(0), graph.axes(-1), graph.axes(1))
             before = graph.add("Concat", first, all_but_last, axis=1)
-            return saturate16(graph, graph.add("Sub", counts, before))
+            feature = saturate16(graph, graph.add("Sub", counts, before))
+            return _companded(graph, feature, contract.preprocessing)
         case "remove_gravity":
             return _scan(graph, counts, contract)
         case unreachable:

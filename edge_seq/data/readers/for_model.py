@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -122,9 +123,7 @@ def other_recordings(
         "sample_rate_hz": contract.sample_rate_hz,
         "window_length": contract.window_length,
         "window_stride": contract.window_stride,
-        "preprocessing": PreprocessingSource(
-            step=contract.preprocessing.step, gravity_shift=contract.preprocessing.gravity_shift
-        ),
+        "preprocessing": PreprocessingSource(**dataclasses.asdict(contract.preprocessing)),
         "on_constant_axis": "allow",
         "on_short": "skip",
         "split_files": {},

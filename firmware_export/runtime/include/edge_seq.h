@@ -212,7 +212,7 @@ struct es_model {
     uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
-    const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12 */
+    const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12; 0 if companded */
     const es_layer_t *layers;               /* [es_num_layers], from the input to the output */
     const ES_ROM es_block_t *head_blocks;   /* [ceil(K / 4)] */
     const ES_ROM int16_t *head_weights;
@@ -222,6 +222,8 @@ struct es_model {
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out; see es_adapt.h */
     const es_chain_t *chain;                /* NULL: none; generated data without a chain leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5; 0: no stage */
+    uint16_t companding;                    /* bits of es_preprocess_companded_*, 1 .. 14; generated data leave it out
+                                               where features are not companded */
 };
 
 /* Number of recurrent layers. */
@@ -434,6 +436,10 @@ void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t num
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);
 void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
+/* The same, and then the logarithm of `companding`. Their input_shift is 0. */
+void es_preprocess_companded_none(es_context_t *context, const int16_t *counts);
+void es_preprocess_companded_difference(es_context_t *context, const int16_t *counts);
+void es_preprocess_companded_gravity(es_context_t *context, const int16_t *counts);
 
 const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);

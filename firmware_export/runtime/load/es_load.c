@@ -29,6 +29,9 @@ enum { RELU = 0, TANH = 1, NONE = 2, TIME_MEAN = 3, TIME_MAX = 4 };
 enum { OF_HEAD = 3 }; /* beside the functions: sums that are the logits */
 enum { POOL_LAST = 0, POOL_MEAN = 1, POOL_MAX = 2, POOL_MEAN_MAX = 3, POOL_FLATTEN = 4 };
 enum { STEP_NONE = 0, STEP_DIFFERENCE = 1, STEP_GRAVITY = 2 };
+#define NUM_STEPS 3u
+#define COMPANDING_UNIT 4u /* added to the number of a step for each bit of companding */
+#define MAX_COMPANDING 14u
 
 /* Reads a blob from front to end. After the first error it gives zeros. */
 typedef struct reader {
@@ -404,7 +407,10 @@ static es_pool_t pool_before_dense(void)
 
 static void read_settings(reader_t *reader, const counts_t *counts, const room_t *room, unsigned *pooling)
 {
-    static const es_preprocess_t steps[] = {es_preprocess_none, es_preprocess_difference, es_preprocess_gravity};
+    static const es_preprocess_t steps[] = {
+        es_preprocess_none,           es_preprocess_difference,           es_preprocess_gravity,
+        es_preprocess_companded_none, es_preprocess_companded_difference, es_preprocess_companded_gravity,
+    };
     static const uint16_t memory_bits[] = {0, 15, 29};
     es_model_t *const model = &room->loaded->model;
     unsigned step;
@@ -418,17 +424,23 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     model->window_length = read_within(reader, 1, MAX_WINDOW);
     model->label_every_step = read_within(reader, 0, 1);
     model->carry = read_within(reader, 0, counts->front != 0u ? 0u : 1u);
-    step = read_within(reader, 0, STEP_GRAVITY);
+    step = read_within(reader, 0, COMPANDING_UNIT * MAX_COMPANDING + (unsigned)STEP_GRAVITY);
+    model->companding = number(step / COMPANDING_UNIT);
+    step %= COMPANDING_UNIT;
+    if (step > (unsigned)STEP_GRAVITY) {
+        fail_unless(reader, 0);
+        step = (unsigned)STEP_NONE;
+    }
     model->gravity_shift = read_within(reader, 0, 15);
     *pooling = read_within(reader, 0, POOL_FLATTEN);
     fail_unless(reader, *pooling != (unsigned)POOL_FLATTEN || model->label_every_step == 0u);
     model->num_reciprocals = read_within(reader, 0, MAX_WINDOW);
-    model->preprocess = steps[step];
+    model->preprocess = steps[model->companding != 0u ? step + NUM_STEPS : step];
     model->memory_bits = memory_bits[step];
     model->memory_words = number(step == (unsigned)STEP_NONE ? 0u : counts->channels);
     model->feature_words = number(counts->channels + counts->channels % 2u);
     for (index = 0; index < counts->channels; index++) {
-        room->input_shift[index] = read_within(reader, 0, 12);
+        room->input_shift[index] = read_within(reader, 0, model->companding != 0u ? 0u : 12u);
     }
     model->input_shift = room->input_shift;
 }

@@ -95,6 +95,9 @@ static void add_sizes(es_check_t *check)
         model->decision_words,
     };
     add16s(check, numbers, sizeof numbers / sizeof numbers[0]);
+    if (model->companding != 0u) {
+        add16(check, model->companding);
+    }
     if (model->chain != NULL) {
         add16(check, model->chain->num_dense);
         add16(check, model->chain->dense_words);

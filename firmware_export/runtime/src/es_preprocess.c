@@ -3,6 +3,8 @@
 #include "es_fixed.h"
 
 #define GRAVITY_FRAC_BITS 14u
+#define COMPANDED_FRAC_BITS 11u
+#define TOP_BIT 15u
 
 /* A feature that fits 16 bits, shifted left and saturated. */
 static inline int16_t scale_up(int32_t feature, uint16_t shift)
@@ -58,4 +60,51 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts)
         feature++;
         input_shift++;
     }
+}
+
+/* A feature through a logarithm in straight pieces. With u = |f| + 2^bits, which fits 16 bits, and e = floor(log2 u),
+ * the magnitude is 2048 (e - bits) and the 11 bits of u behind its highest one. */
+static int16_t compand(int32_t feature, unsigned bits)
+{
+    const uint32_t sign = es_negative(feature);
+    uint32_t raised = (((uint32_t)feature ^ sign) - sign) + ((uint32_t)1 << bits);
+    uint32_t doublings = TOP_BIT - bits;
+    uint32_t magnitude;
+    unsigned shift;
+    /* Moves the highest bit to TOP_BIT, by 8, 4, 2 and 1 where there is room. The time does not depend on the feature. */
+    for (shift = 8u; shift != 0u; shift >>= 1) {
+        const uint32_t room = es_negative((int32_t)raised - es_power2(TOP_BIT + 1u - shift));
+        raised ^= (raised ^ (raised << shift)) & room;
+        doublings -= shift & room;
+    }
+    raised -= (uint32_t)1 << TOP_BIT;
+    magnitude = (doublings << COMPANDED_FRAC_BITS) + (raised >> (TOP_BIT - COMPANDED_FRAC_BITS));
+    return (int16_t)es_signed32((magnitude ^ sign) - sign);
+}
+
+static void compand_features(es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    unsigned channel;
+    for (channel = 0; channel < model->num_channels; channel++) {
+        context->features[channel] = compand(context->features[channel], model->companding);
+    }
+}
+
+void es_preprocess_companded_none(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_none(context, counts);
+    compand_features(context);
+}
+
+void es_preprocess_companded_difference(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_difference(context, counts);
+    compand_features(context);
+}
+
+void es_preprocess_companded_gravity(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_gravity(context, counts);
+    compand_features(context);
 }

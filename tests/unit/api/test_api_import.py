@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import edge_seq as es
+from edge_seq.ir.contract import Preprocessing
 from edge_seq.ir.kinds import Lstm
 from edge_seq.parity.original_rung import ORIGINAL_RUNG, check_import
-from edge_seq.support.errors import ModelError
+from edge_seq.support.errors import ContractError, ModelError
 from tests.unit.frontends.onnx_case import plain
 from tests.unit.frontends.test_torch_weights import HEAD, layer
 
@@ -104,3 +105,11 @@ def test_a_contract_alone_needs_labels(tmp_path: Path) -> None:
         es.from_onnx(path, CONTRACT)
     with pytest.raises(ModelError, match=r"expected a file .keras or .h5"):
         es.from_keras(path, CONTRACT)
+
+
+def test_a_network_is_not_imported_behind_a_companding(tmp_path: Path) -> None:
+    contract = dataclasses.replace(CONTRACT, preprocessing=Preprocessing("difference", companding=5))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(plain().SerializeToString())
+    with pytest.raises(ContractError, match=r"importing net: .* 'difference, companding 5'; .* Leave companding out"):
+        es.from_onnx(path, contract, labels=("a", "b", "c", "d"), name="net")

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_seq.ir.contract import Preprocessing
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.front import TimePool
 from edge_seq.ir.kind_names import CELL_NAMES
@@ -256,6 +257,13 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     ),
     "input_shift negative": (lambda: with_format(INT, input_shift=(0, 0, -1)), "input_shift is"),
     "input_shift a float": (lambda: with_format(INT, input_shift=(0, 0, 1.0)), "input_shift is .*whole numbers"),
+    "input_shift of companded features": (
+        lambda: replace(
+            with_format(INT, input_shift=(0, 2, 0)),
+            contract=replace(INT.contract, preprocessing=Preprocessing("difference", companding=4)),
+        ),
+        "input_shift is \\[0, 2, 0\\] where features are companded; expected zeros",
+    ),
     "cell_frac_bits too few": (
         lambda: with_format(INT, cell_frac_bits=(15,)),
         "cell_frac_bits is \\[15\\]; expected 2",

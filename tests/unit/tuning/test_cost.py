@@ -28,7 +28,7 @@ Options = dict[str, Any]
 
 def contract_of(channels: int, samples: int, step: str = "none") -> SensorContract:
     named = tuple(Channel(f"a{index}", "g", 8192, 4) for index in range(channels))
-    return SensorContract(50.0, named, samples, samples, Preprocessing(step))  # type: ignore[arg-type]
+    return SensorContract(50.0, named, samples, samples, Preprocessing.from_text(step))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,13 @@ def test_a_cost_of_flatten_that_was_not_measured_is_not_guessed() -> None:
     without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "flatten"})
     with pytest.raises(ConfigError, match="the cost of the readout flatten on this target is not known from its shape"):
         network_cost(config, contract_of(3, 12), len(LABELS), without)
+
+
+def test_a_cost_of_companding_that_was_not_measured_is_not_guessed() -> None:
+    known, companded = costs_on("cortex_m4"), contract_of(3, 12, "difference, companding 5")
+    without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "companding"})
+    with pytest.raises(ConfigError, match="the cost of companding on this target is not known from its shape"):
+        network_cost(TrainingConfig(), companded, len(LABELS), without)
 
 
 @pytest.mark.slow
