@@ -98,7 +98,7 @@ def test_a_search_that_is_killed_in_a_trial_goes_on_where_it_was(
         assert process.wait() == KILLED, "it ended before it was killed"
         kept.append(len(list(folder.glob("run/trials/*.json"))))
         found = files(folder)
-        assert what_is_half(expected, found, step.gone, leftovers=True) == ""
+        assert what_is_half(expected, found, step, leftovers=True) == ""
     assert kept == sorted(kept)
     assert kept[-1] >= 11
     process = start(step, folder)
