@@ -57,7 +57,7 @@ HOST: dict[str, tuple[str, tuple[str, ...]]] = {
 ONNX = "onnxruntime"
 CHAINS_AT_ONCE = 4  # shapes of a batch; each is quantized from a float model and built of extreme integers
 STEPS_OF_A_MODEL = 30_000
-STEPS_ON_A_TARGET = 1_000
+STEPS_ON_A_TARGET = 4_000
 
 KINDS: dict[str, Callable[[Spec], bool]] = {
     "convolution": lambda shape: any(isinstance(one, Conv) for one in shape.front),
