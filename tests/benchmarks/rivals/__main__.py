@@ -250,6 +250,8 @@ def _most(one: Row) -> int:
 
 def draw(rows: Sequence[Row], path: Path, target: str) -> None:
     """Macro-F1 over instructions and over flash, as SVG; the line is the front."""
+    from matplotlib.ticker import LogLocator
+
     on_chip = [one for one in rows if one.chip is not None]
     with plain_figures() as new_figure:
         figure = new_figure(figsize=(10, 4.6), layout="constrained")
@@ -269,9 +271,9 @@ def draw(rows: Sequence[Row], path: Path, target: str) -> None:
         left.set_ylabel("macro-F1 on test windows, %")
         for axes in (left, right):
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
             axes.xaxis.set_major_formatter("{x:g}")
-            axes.xaxis.set_minor_formatter("{x:g}")
-            axes.tick_params(axis="x", which="minor", labelsize="x-small")
+            axes.minorticks_off()
             axes.grid(alpha=0.3)
         right.legend(fontsize="small")
         save(figure, path, dpi=100)
