@@ -72,13 +72,14 @@ static int16_t compand(int32_t feature, unsigned bits)
     uint32_t magnitude;
     unsigned shift;
     /* Moves the highest bit to TOP_BIT, by 8, 4, 2 and 1 where there is room. The time does not depend on the feature. */
-    for (shift = 8u; shift != 0u; shift >>= 1) {
+    for (shift = 8u; shift != 0u; shift /= 2u) {
         const uint32_t room = es_negative((int32_t)raised - es_power2(TOP_BIT + 1u - shift));
         raised ^= (raised ^ (raised << shift)) & room;
         doublings -= shift & room;
     }
     raised -= (uint32_t)1 << TOP_BIT;
-    magnitude = (doublings << COMPANDED_FRAC_BITS) + (raised >> (TOP_BIT - COMPANDED_FRAC_BITS));
+    magnitude = (uint32_t)es_shift_right((int32_t)raised, TOP_BIT - COMPANDED_FRAC_BITS);
+    magnitude += doublings << COMPANDED_FRAC_BITS;
     return (int16_t)es_signed32((magnitude ^ sign) - sign);
 }
 
