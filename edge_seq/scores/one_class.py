@@ -29,6 +29,11 @@ class OtherClasses(Result):
     names: tuple[str, ...]
     windows: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        strange = [index for index in self.windows if not 0 <= index < len(self.names)]
+        if strange:
+            raise ValueError(f"a window has class {strange[0]}; expected 0 to {len(self.names) - 1}")
+
 
 @dataclass(frozen=True)
 class Detection(Result):

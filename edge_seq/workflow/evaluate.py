@@ -141,7 +141,23 @@ def class_names(run: RunFolder) -> tuple[str, ...]:
     """
     if load_run_config(run).data.one_class is None:
         return load_run_float(run).labels
-    return load_result(run.other_classes, OtherClasses).names
+    return load_other_classes(run).names
+
+
+def load_other_classes(run: RunFolder) -> OtherClasses:
+    """Load the classes of the data of a run with a model of one class.
+
+    Raises:
+        DataError: the file is damaged, or of other data.
+    """
+    classes = load_result(run.other_classes, OtherClasses)
+    wanted = load_run_config(run).data.one_class
+    if wanted is not None and wanted.normal not in classes.names:
+        raise DataError(
+            f"{run.other_classes.name} of run {run.path.name} names the classes {list(classes.names)}, and the run's "
+            f"normal class is {wanted.normal!r}; train it again in another folder"
+        )
+    return classes
 
 
 def as_run_labels(run: RunFolder, recordings: Iterable[Recording]) -> tuple[Recording, ...]:
@@ -158,8 +174,13 @@ def _classes_of_side(run: RunFolder, side: str, windows: Windows) -> OtherClasse
     wanted = load_run_config(run).data.one_class
     if wanted is None:
         return None
-    classes = load_result(run.other_classes, OtherClasses)
+    classes = load_other_classes(run)
     if side == "test":
+        if len(classes.windows) != len(windows.labels):
+            raise DataError(
+                f"{run.other_classes.name} of run {run.path.name} has the class of {len(classes.windows)} windows, and "
+                f"the test part has {len(windows.labels)}; train it again in another folder"
+            )
         return classes
     return all_normal(classes.names, wanted.normal, windows)
 

@@ -103,8 +103,8 @@ def completed(part: Bench, folder: Path) -> Bench:
         before = {check.what: check for check in (from_plain(Check, one) for one in table["checks"])}
         skipped = [str(reason) for reason in table["skipped"]]
     checks = {
-        check.what: replace(check, found=before[check.what].found, note="")
-        if check.found is None and check.what in before
+        check.what: replace(check, found=kept.found, note="")
+        if check.found is None and (kept := before.get(check.what, check)).found is not None
         else check
         for check in part.checks
     }

@@ -21,7 +21,7 @@ KEPT = (
     ),
     *("model.float.safetensors", "model.int.safetensors", "weights.torch.safetensors", "data/source.toml"),
     *("data/hashes.json", "data/test.safetensors", "data/calibration.safetensors", "reports/stream.test.safetensors"),
-    "checkpoint/checkpoint.safetensors",
+    *("checkpoint/checkpoint.safetensors", "data/classes.json"),
 )
 
 
@@ -46,9 +46,11 @@ def make(folder: Path) -> None:
     )
     (folder / "x.onnx").write_bytes(networks(".onnx")[1])
     ok("import", folder / "x.onnx", "--data", folder / "d.toml", "--out", folder / "imported")
+    ok("train", "--data", folder / "d.toml", "--out", folder / "normal", *small, "--one-class", "parked")
     shutil.rmtree(RUN, ignore_errors=True)
+    places = (run, *(folder / other for other in ("comparison", "imported", "normal")))
     for name in KEPT:
-        found = next(one / name for one in (run, folder / "comparison", folder / "imported") if (one / name).is_file())
+        found = next(place / name for place in places if (place / name).is_file())
         (RUN / name).parent.mkdir(parents=True, exist_ok=True)
         content = found.read_bytes()
         if found.suffix in (".json", ".toml"):  # safetensors have no paths

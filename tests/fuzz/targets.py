@@ -118,6 +118,7 @@ def _of_run() -> list[Target]:
     from edge_seq.report.timelines import read_timelines
     from edge_seq.support.json_tables import load_json
     from edge_seq.workflow import folder, report
+    from edge_seq.workflow.evaluate import load_other_classes
     from edge_seq.workflow.folder import RunFolder
     from edge_seq.workflow.quantize import load_streams
 
@@ -129,11 +130,12 @@ def _of_run() -> list[Target]:
         return read_timelines(RunFolder(path).stream_timelines("test"), contract, command="x")
 
     json_tables = [path.relative_to(RUN).as_posix() for path in sorted(RUN.rglob("*.json"))]
-    special = {"data/hashes.json", COMPARISON}
+    special = {"data/hashes.json", "data/classes.json", COMPARISON}
     files: Mapping[str, Callable[[Path], object]] = {
         "config.toml": lambda path: folder.load_run_config(RunFolder(path)),
         "data/source.toml": lambda path: load_source(path / "data" / "source.toml"),
         "data/hashes.json": lambda path: load_json(path / "data" / "hashes.json"),
+        "data/classes.json": lambda path: load_other_classes(RunFolder(path)),
         "data/calibration.safetensors": lambda path: load_streams(RunFolder(path)),
         "data/test.safetensors": lambda path: load_windows(path / "data" / "test.safetensors", num_classes=6),
         "model.float.safetensors": lambda path: load_float_model(path / "model.float.safetensors"),
@@ -144,7 +146,8 @@ def _of_run() -> list[Target]:
         COMPARISON: lambda path: report.gather_comparison(path / COMPARISON),
         **{name: tables for name in json_tables if name not in special},
     }
-    return [_of_file(name, read) for name, read in files.items()]
+    beside = {"data/classes.json": ("config.toml",)}
+    return [_of_file(name, read, beside=beside.get(name, ())) for name, read in files.items()]
 
 
 def _checkpoint(path: Path) -> object:

@@ -24,7 +24,7 @@ from edge_seq.pipeline.prepare import prepare_dataset, split_recordings
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.scores.one_class import OtherClasses, auroc, detections
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.json_tables import load_result
+from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.training.config import TrainingConfig
 from edge_seq.workflow.cross_validate import cross_validate
 from edge_seq.workflow.evaluate import class_names, evaluate_recordings, evaluate_run
@@ -292,3 +292,21 @@ def test_a_run_of_one_class_is_scored_on_its_own_and_on_other_recordings(tmp_pat
     others = evaluate_recordings(run, recordings)
     assert others.one_class is not None
     assert len(others.one_class.classifiers["float model"]) == 4
+
+    classes = load_result(run.other_classes, OtherClasses)
+    for changed, message in (
+        (
+            replace(classes, windows=classes.windows[1:]),
+            rf"class of {len(windows.labels) - 1} windows, and the test part",
+        ),
+        (
+            replace(classes, names=("a", "b", "c", "d")),
+            r"names the classes \['a', .*normal class is 'normal_road'; train",
+        ),
+    ):
+        save_json(run.other_classes, changed)
+        with pytest.raises(DataError, match=message):
+            evaluate_run(run)
+    run.other_classes.write_text('{"names": ["normal_road"], "windows": [0, 7]}')
+    with pytest.raises(DataError, match=r"reading classes.json: .*a window has class 7; expected 0 to 0"):
+        evaluate_run(run)
