@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import get_args
 
+import numpy as np
+
+from edge_seq.backends.preprocess import preprocess
 from edge_seq.data.recording import Recording, Windows, select_windows
 from edge_seq.data.splits import Split, split_by_fold, split_by_time_fold
 from edge_seq.data.windows import make_windows, spread
-from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.contract import MAX_COMPANDING, MIN_COMPANDING, Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.pipeline.choosing.aside import PutAside, put_test_aside
 from edge_seq.pipeline.config import SIMULATOR, DataConfig
 from edge_seq.support.errors import DataError
 from edge_seq.tuning.config import SearchConfig
 
 MOST_FOLDS = 4  # of a search that chooses the number
+WINDOWS_FOR_SCALE = 200  # that show how large features are
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,22 @@ class SearchData:
     def can_change_preprocessing(self) -> bool:
         """True if the preprocessing is stated by a data source, and not by the simulator."""
         return self.config.source != SIMULATOR
+
+    @cached_property
+    def compandings(self) -> tuple[int, ...]:
+        """Numbers of bits that suit the data, in order: for each step of preprocessing the power of two next to the
+        median magnitude of what it gives in the training part, and three less. Empty where all of it is 0."""
+        windows = self.cut(self.aside.dataset.recordings, self.contract)
+        counts = windows.counts[spread(len(windows.labels), WINDOWS_FOR_SCALE)]
+        of_source = self.contract.preprocessing
+        found: set[int] = set()
+        for step in get_args(PreprocessingStep):
+            magnitudes = np.abs(preprocess(counts, Preprocessing(step, of_source.gravity_shift)).astype(np.int32))
+            median = float(np.median(magnitudes[magnitudes > 0])) if magnitudes.any() else 0.0
+            if median:
+                bits = round(math.log2(median))
+                found |= {min(max(one, MIN_COMPANDING), MAX_COMPANDING) for one in (bits - 3, bits)}
+        return tuple(sorted(found))
 
     @cached_property
     def groups(self) -> int:

@@ -74,7 +74,7 @@ def search(
         return network_cost(training, contract, len(data.labels), target)
 
     plan = Plan(
-        space=space_of(config, data.contract, own_steps=data.can_change_preprocessing),
+        space=space_of(config, data.contract, own_steps=data.can_change_preprocessing, compandings=data.compandings),
         cost=cost,
         fits=partial(within, config=config),
         folds=data.folds,

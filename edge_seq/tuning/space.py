@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
 import numpy as np
@@ -13,7 +13,7 @@ from edge_seq.data.units import axis_triples
 from edge_seq.ir.contract import PreprocessingStep, SensorContract
 from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.ir.model import canonical_json
-from edge_seq.support.results import Result
+from edge_seq.support.results import Result, to_plain, written
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import SearchConfig
 
@@ -43,6 +43,7 @@ class Candidate(Result):
         front: convolution before them, units/stride, or ``none``.
         pooling: readout.
         preprocessing: step of the sensor contract.
+        companding: bits of its companding; None for none.
         window_length: samples of a window.
         input_gain: standard deviation of the features.
         rate_gain: factor on ``input_gain`` for channels in rad/s or deg/s.
@@ -58,6 +59,7 @@ class Candidate(Result):
     front: str = "none"
     pooling: Pooling = "mean"
     preprocessing: PreprocessingStep = "none"
+    companding: int | None = field(default=None, metadata=written(unless_none=True))
     window_length: int = 50
     input_gain: float = 1.0
     rate_gain: float = 1.0
@@ -72,7 +74,7 @@ class Candidate(Result):
     @property
     def key(self) -> str:
         """Name of the candidate in a study."""
-        digest = hashlib.sha256(canonical_json(asdict(self)).encode()).hexdigest()
+        digest = hashlib.sha256(canonical_json(to_plain(self)).encode()).hexdigest()
         return f"{self.cell}-{self.hidden_size}-{digest[:12]}"
 
     @property
@@ -92,6 +94,7 @@ class Candidate(Result):
         """The input and the training in words."""
         parts = [
             {"none": "raw", "difference": "differences", "remove_gravity": "gravity removed"}[self.preprocessing],
+            *([] if self.companding is None else [f"companding {self.companding}"]),
             f"T = {self.window_length}",
             f"gain {self.input_gain:g}" + (f" (rates {self.input_gain * self.rate_gain:g})" * (self.rate_gain != 1)),
             f"rate {self.learning_rate:g}",
@@ -108,7 +111,7 @@ class Candidate(Result):
         """The sensor contract of the source, with this candidate's preprocessing and window length."""
         same = of_source.window_length == self.window_length
         stride = of_source.window_stride if same else max(1, self.window_length // 2)
-        preprocessing = replace(of_source.preprocessing, step=self.preprocessing)
+        preprocessing = replace(of_source.preprocessing, step=self.preprocessing, companding=self.companding)
         return replace(of_source, preprocessing=preprocessing, window_length=self.window_length, window_stride=stride)
 
     def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
@@ -194,7 +197,10 @@ class Space:
             values = self.choices[name]
             if value in values:
                 return value
-            return values[0] if isinstance(value, str) else min(values, key=lambda one: abs(one - value))
+            numbers = [one for one in values if one is not None]
+            if value is None or not numbers:
+                return values[0]
+            return values[0] if isinstance(value, str) else min(numbers, key=lambda one: abs(one - value))
 
         return Candidate(**{name: nearest(name, getattr(wanted, name)) for name in self.choices})
 
@@ -223,13 +229,17 @@ _FIRST: tuple[dict[str, Any], ...] = (
 )
 
 
-def space_of(config: SearchConfig, contract: SensorContract, *, own_steps: bool) -> Space:
+def space_of(
+    config: SearchConfig, contract: SensorContract, *, own_steps: bool, compandings: Sequence[int] = ()
+) -> Space:
     """What a search on recordings with a sensor contract may choose.
 
     Args:
         config: configuration of the search.
         contract: sensor contract of the source.
         own_steps: True if the preprocessing of the contract may be changed.
+        compandings: numbers of bits that suit the data, in order; tried beside none where the preprocessing may be
+            changed.
     """
     lengths = config.window_lengths or (contract.window_length,)
     rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
@@ -242,6 +252,7 @@ def space_of(config: SearchConfig, contract: SensorContract, *, own_steps: bool)
             "front": tuple(FRONTS) if min(lengths) >= SHORTEST_FOR_CONVOLUTION else ("none",),
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,
+            "companding": (None, *compandings) if own_steps else (contract.preprocessing.companding,),
             "window_length": lengths,
             "input_gain": (0.3, 1.0, 3.0, 10.0, 30.0, 60.0),
             "rate_gain": (1.0, 3.0, 7.0) if any(rates) and not all(rates) else (1.0,),

@@ -3,6 +3,9 @@
 The result is the target's entry in ``edge_seq/tuning/costs.json``::
 
     python -m tests.benchmarks.search_cost cortex_m4 cortex_m0
+
+Companding costs the difference between networks with it and without; ``--companding`` measures this alone, for targets
+that have an entry.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.pipeline.choosing.untrained import measure_network
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training.config import TrainingConfig
-from edge_seq.tuning.cost import TABLE, TargetCosts, context_bytes, parts_of, weight_bytes, work_of
+from edge_seq.tuning.cost import TABLE, TargetCosts, context_bytes, costs_on, parts_of, weight_bytes, work_of
 from firmware_export.toolchain.target import load_target
 
 LABELS = ("a", "b", "c", "d")
@@ -57,12 +60,13 @@ SHAPES: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (3, "remove_gravity", {"pooling": "mean"}),
     (6, "remove_gravity", {"pooling": "max"}),
 )
+COMPANDED = ((3, "difference", {"pooling": "mean"}), (6, "none", {"pooling": "max"}))  # measured with and without
 SAMPLES = (24, 48)
 
 
-def contract_of(channels: int, step: str, samples: int) -> SensorContract:
+def contract_of(channels: int, preprocessing: str, samples: int) -> SensorContract:
     named = tuple(Channel(f"a{index}", "g", 8192, 4) for index in range(channels))
-    return SensorContract(50.0, named, samples, samples, Preprocessing(step))  # type: ignore[arg-type]
+    return SensorContract(50.0, named, samples, samples, Preprocessing.from_text(preprocessing))
 
 
 def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
@@ -86,7 +90,31 @@ def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
         say(f"{target_name} {index + 1}/{len(SHAPES)}: {found.sizes.flash} bytes, {found.steps.window} {unit}")
     assert len(bases) == 1, bases
     flash = _fitted([dict.fromkeys(parts, 1) for parts, _ in codes], [value for _, value in codes], say)
-    return TargetCosts(unit, flash, bases.pop(), _fitted([work for work, _ in works], [v for _, v in works], say))
+    fitted = TargetCosts(unit, flash, bases.pop(), _fitted([work for work, _ in works], [v for _, v in works], say))
+    return with_companding(target_name, fitted, say=say)
+
+
+def with_companding(target_name: str, costs: TargetCosts, *, say: Callable[[str], None]) -> TargetCosts:
+    """The costs with those of companding, from pairs of networks."""
+    target, code, work = load_target(target_name), [], []
+    for channels, step, options in COMPANDED:
+        config, pair = TrainingConfig.model_validate(options), []
+        for preprocessing in (step, f"{step}, companding 5"):
+            found = measure_network(config, contract_of(channels, preprocessing, SAMPLES[0]), LABELS, target)
+            assert found.sizes is not None
+            assert found.steps is not None
+            pair.append((found.sizes.flash, found.steps.window))
+        code.append(pair[1][0] - pair[0][0])
+        work.append((pair[1][1] - pair[0][1]) / (channels * SAMPLES[0]))
+        say(
+            f"{target_name} companding, {channels} channels, {step}: {code[-1]} bytes, {work[-1]:.2f} {costs.unit} a "
+            "value"
+        )
+    return replace(
+        costs,
+        flash={**costs.flash, "companding": round(float(np.mean(code)), 2)},
+        instructions={**costs.instructions, "companded_value": round(float(np.mean(work)), 2)},
+    )
 
 
 def _fitted(terms: list[dict[str, int]], values: list[float], say: Callable[[str], None]) -> dict[str, float]:
@@ -107,11 +135,12 @@ def main(targets: list[str]) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    for name in targets:
-        made = fit(name, say=say)
+    alone = "--companding" in targets
+    for name in [one for one in targets if one != "--companding"] or ["cortex_m4"]:
+        made = with_companding(name, costs_on(name), say=say) if alone else fit(name, say=say)
         table = json.loads(TABLE.read_text("utf-8")) if TABLE.is_file() else {}
         write_atomically(TABLE, json_text({**table, name: replace(made).to_dict()}) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:] or ["cortex_m4"])
+    main(sys.argv[1:])

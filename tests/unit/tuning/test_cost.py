@@ -75,6 +75,7 @@ def test_a_cost_of_companding_that_was_not_measured_is_not_guessed() -> None:
         (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}),
         (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}),
         (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}),
+        (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}),
         (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}),
         (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}),
     ],

@@ -9,7 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
 from edge_seq.support.errors import ConfigError
 from edge_seq.tuning.choice import choose, front_of
 from edge_seq.tuning.config import Budget, Limits, SearchConfig, make_search_config, parse_budget, parse_bytes
@@ -31,7 +31,7 @@ def cost_of(candidate: Candidate) -> NetworkCost:
 
 def plan_of(config: SearchConfig, *, workers: int = 1) -> Plan:
     return Plan(
-        space=space_of(config, CONTRACT, own_steps=True),
+        space=space_of(config, CONTRACT, own_steps=True, compandings=(3, 6)),
         cost=cost_of,
         fits=lambda cost: within(cost, config),
         folds=FOLDS,
@@ -207,7 +207,8 @@ def test_the_choice_is_the_cheapest_point_near_the_best_and_says_why() -> None:
 
 
 def test_changes_of_a_candidate_stay_in_the_space() -> None:
-    space = space_of(SearchConfig(window_lengths=(50, 100)), CONTRACT, own_steps=True)
+    space = space_of(SearchConfig(window_lengths=(50, 100)), CONTRACT, own_steps=True, compandings=(3, 6))
+    assert space.choices["companding"] == (None, 3, 6)
     rng = np.random.default_rng(0)
     one = space.random(rng)
     for _ in range(200):
@@ -218,6 +219,9 @@ def test_changes_of_a_candidate_stay_in_the_space() -> None:
     fixed = space_of(SearchConfig(cells=("rnn",)), replace(CONTRACT, window_length=10), own_steps=False)
     assert fixed.choices["preprocessing"] == ("none",)
     assert fixed.choices["front"] == ("none",)
+    assert fixed.choices["companding"] == (None,)
+    told = replace(CONTRACT, preprocessing=Preprocessing("difference", companding=4))
+    assert space_of(SearchConfig(), told, own_steps=False).choices["companding"] == (4,)
     assert {one.cell for one in fixed.first()} == {"rnn"}
 
 
