@@ -55,7 +55,8 @@ def command(
     """Quantize the float model of a run to an integer model, and prove that no input can make it overflow.
 
     The exit code is 1 if the two models give the same label on fewer validation windows than
-    quantization.min_agreement_rate asks for (99 %). The integer model is written in any case.
+    quantization.min_agreement_rate asks for (99 %); the errors by layer and gate are shown then. The integer model is
+    written in any case.
 
     Example: edge-seq quantize runs/hapt
     """
@@ -71,7 +72,20 @@ def command(
         print_summary(summary)
         if summary.note is not None:
             print_line(summary.note)
+        if summary.warning is not None:
+            _print_errors(summary)
         print_warning(summary.warning)
         print_line(f"next: edge-seq export {shlex.quote(str(run))}")
     if summary.warning is not None:
         raise typer.Exit(CHECK_FAILED)
+
+
+def _print_errors(summary: QuantizationSummary) -> None:
+    """Where the labels that differ come from: values with the largest errors for their size first."""
+    shares = {one.name: one.rms_error / one.rms if one.rms else 0.0 for one in summary.by_gate}
+    rows = [
+        [one.name, percent(shares[one.name]), f"{one.rms_error:.5f}", f"{one.max_abs_error:.5f}"]
+        for one in sorted(summary.by_gate, key=lambda one: -shares[one.name])
+    ]
+    columns = ["value", "error, share of its size", "error, rms", "largest error"]
+    print_table("errors of the integer model by layer and gate, on calibration streams", columns, rows)

@@ -274,7 +274,14 @@ def test_quantize_ends_with_1_where_the_models_disagree_too_often(
     done = CliRunner().invoke(app, ["quantize", str(run)])
     assert done.exit_code == 1
     assert "WARNING: the integer model gives the label of the float model on 97.88 %" in " ".join(done.output.split())
-    assert json.loads((run / "quantization.json").read_text())["warning"].endswith("let edge-seq search choose")
+    stored = json.loads((run / "quantization.json").read_text())
+    assert stored["warning"].endswith("let edge-seq search choose")
+    _, title, shown = done.output.partition("errors of the integer model by layer and gate")
+    assert title
+    shares = {one["name"]: one["rms_error"] / one["rms"] for one in stored["by_gate"]}
+    places = [shown.index(f" {name} ") for name in sorted(shares, key=lambda name: -shares[name])]
+    assert places == sorted(places)
+    assert "errors of the integer model" not in ok("quantize", run).out
     assert (run / "model.int.safetensors").is_file()
 
 
