@@ -139,23 +139,21 @@ def class_names(run: RunFolder) -> tuple[str, ...]:
     Raises:
         DataError, ModelError: the run lacks a file, or it is damaged.
     """
-    if load_run_config(run).data.one_class is None:
-        return load_run_float(run).labels
-    return load_other_classes(run).names
+    wanted = load_run_config(run).data.one_class
+    return load_run_float(run).labels if wanted is None else load_other_classes(run, wanted.normal).names
 
 
-def load_other_classes(run: RunFolder) -> OtherClasses:
-    """Load the classes of the data of a run with a model of one class.
+def load_other_classes(run: RunFolder, normal: str) -> OtherClasses:
+    """Load the classes of the data of a run whose model knows one class, ``normal``.
 
     Raises:
         DataError: the file is damaged, or of other data.
     """
     classes = load_result(run.other_classes, OtherClasses)
-    wanted = load_run_config(run).data.one_class
-    if wanted is not None and wanted.normal not in classes.names:
+    if normal not in classes.names:
         raise DataError(
             f"{run.other_classes.name} of run {run.path.name} names the classes {list(classes.names)}, and the run's "
-            f"normal class is {wanted.normal!r}; train it again in another folder"
+            f"normal class is {normal!r}; train it again in another folder"
         )
     return classes
 
@@ -174,7 +172,7 @@ def _classes_of_side(run: RunFolder, side: str, windows: Windows) -> OtherClasse
     wanted = load_run_config(run).data.one_class
     if wanted is None:
         return None
-    classes = load_other_classes(run)
+    classes = load_other_classes(run, wanted.normal)
     if side == "test":
         if len(classes.windows) != len(windows.labels):
             raise DataError(

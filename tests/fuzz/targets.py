@@ -135,7 +135,7 @@ def _of_run() -> list[Target]:
         "config.toml": lambda path: folder.load_run_config(RunFolder(path)),
         "data/source.toml": lambda path: load_source(path / "data" / "source.toml"),
         "data/hashes.json": lambda path: load_json(path / "data" / "hashes.json"),
-        "data/classes.json": lambda path: load_other_classes(RunFolder(path)),
+        "data/classes.json": lambda path: load_other_classes(RunFolder(path), "normal_road"),
         "data/calibration.safetensors": lambda path: load_streams(RunFolder(path)),
         "data/test.safetensors": lambda path: load_windows(path / "data" / "test.safetensors", num_classes=6),
         "model.float.safetensors": lambda path: load_float_model(path / "model.float.safetensors"),
@@ -146,8 +146,7 @@ def _of_run() -> list[Target]:
         COMPARISON: lambda path: report.gather_comparison(path / COMPARISON),
         **{name: tables for name in json_tables if name not in special},
     }
-    beside = {"data/classes.json": ("config.toml",)}
-    return [_of_file(name, read, beside=beside.get(name, ())) for name, read in files.items()]
+    return [_of_file(name, read) for name, read in files.items()]
 
 
 def _checkpoint(path: Path) -> object:
