@@ -148,7 +148,7 @@ def test_each_claim_follows_from_its_figures() -> None:
     assert changed(MISRA, MisraReport(None, (), {}, (), "not installed"))[rules] == "not shown"
     assert changed(BILL, {"components": [], "specVersion": "1.5"})[listed] == "failed"
     ladder = documents()[VERIFY]
-    ladder["rungs"][2]["verdict"] = "failed"
+    ladder["rungs"][3]["verdict"] = "failed"
     assert changed(VERIFY, ladder)[on_m4] == "failed"
     with pytest.raises(DataError, match=r"results/verify\.json"):
         changed(VERIFY, {"rungs": 3})
