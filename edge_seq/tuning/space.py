@@ -49,7 +49,7 @@ class Candidate(Result):
         rate_gain: factor on ``input_gain`` for channels in rad/s or deg/s.
         rotation: largest angle of random rotations, degrees; 0 for none.
         amplitude: standard deviation of the logarithm of a random amplitude.
-        learning_rate, batch_size, dropout, label_smoothing: options of the training.
+        learning_rate, batch_size, dropout, label_smoothing, mixup: options of the training.
         steps: number of optimiser steps.
     """
 
@@ -69,6 +69,7 @@ class Candidate(Result):
     batch_size: int = 64
     dropout: float = 0.1
     label_smoothing: float = 0.0
+    mixup: float = 0.0
     steps: int = 800
 
     @property
@@ -104,6 +105,7 @@ class Candidate(Result):
             *([f"rotation {self.rotation:g} deg"] if self.rotation else []),
             *([f"amplitude {self.amplitude:g}"] if self.amplitude else []),
             *([f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []),
+            *([f"mixup {self.mixup:g}"] if self.mixup else []),
         ]
         return ", ".join(parts)
 
@@ -142,7 +144,7 @@ class Candidate(Result):
 
 _AS_THEY_ARE = (
     *("cell", "hidden_size", "num_layers", "pooling", "input_gain", "learning_rate", "batch_size", "dropout"),
-    "label_smoothing",
+    *("label_smoothing", "mixup"),
 )
 Fits = Callable[[Candidate], bool]
 
@@ -262,6 +264,7 @@ def space_of(
             "batch_size": (32, 64, 128),
             "dropout": (0.0, 0.1, 0.2, 0.3),
             "label_smoothing": (0.0, 0.05, 0.1),
+            "mixup": (0.0, 0.2, 0.4),
             "steps": STEPS,
         }
     )
