@@ -26,37 +26,55 @@ static inline void add_quad(uint16_t first, uint16_t second, const int16_t *oper
     *accumulator += sum;
 }
 
-static inline const ES_ROM int16_t *add_rows(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
-                                             unsigned rows, int32_t *accumulators)
+/* Adds a row in one quad or in two. The words of the second are not made of one number of 32 bits, because avr-gcc 5.4
+ * would read that number at once, and from RAM instead of the program memory. */
+static void add_row(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulator)
+{
+    const uint16_t first = (uint16_t)ES_ROM_INT16(weights);
+    const uint16_t second = (uint16_t)ES_ROM_INT16(weights + 1);
+    add_quad(first, second, operands, accumulator);
+    if (quads == 2u) {
+        const uint32_t next_first = ((uint32_t)first << 4) & 0xFFFFu;
+        const uint32_t next_second = (((uint32_t)second << 4) & 0xFFFFu) | ((uint32_t)first >> 12);
+        add_quad((uint16_t)next_first, (uint16_t)next_second, operands + ES_QUAD, accumulator);
+    }
+}
+
+/* Quads that come next: one of an odd number, else two. */
+static inline uint16_t next_quads(uint16_t left)
+{
+    return left % 2u != 0u ? 1u : 2u;
+}
+
+const ES_ROM int16_t *es_nibble_rows4(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
+                                      int32_t *accumulators)
 {
     uint16_t left = quads;
     while (left > 0u) {
-        const uint16_t taken = left % 2u != 0u ? 1u : 2u;
-        unsigned row;
-        for (row = 0; row < rows; row++) {
-            const uint16_t first = (uint16_t)ES_ROM_INT16(weights);
-            const uint16_t second = (uint16_t)ES_ROM_INT16(weights + 1);
-            add_quad(first, second, operands, &accumulators[row]);
-            if (taken == 2u) {
-                const uint32_t next = (((uint32_t)second << 16) | first) << 4;
-                add_quad((uint16_t)(next & 0xFFFFu), (uint16_t)(next >> 16), operands + ES_QUAD, &accumulators[row]);
-            }
-            weights += 2;
-        }
+        const uint16_t taken = next_quads(left);
+        add_row(weights, operands, taken, &accumulators[0]);
+        add_row(weights + 2, operands, taken, &accumulators[1]);
+        add_row(weights + 4, operands, taken, &accumulators[2]);
+        add_row(weights + 6, operands, taken, &accumulators[3]);
+        weights += 8;
         operands += (unsigned)taken * ES_QUAD;
         left = (uint16_t)(left - taken);
     }
     return weights;
 }
 
-const ES_ROM int16_t *es_nibble_rows4(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
-                                      int32_t *accumulators)
-{
-    return add_rows(weights, operands, quads, 4, accumulators);
-}
-
 const ES_ROM int16_t *es_nibble_rows3(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators)
 {
-    return add_rows(weights, operands, quads, 3, accumulators);
+    uint16_t left = quads;
+    while (left > 0u) {
+        const uint16_t taken = next_quads(left);
+        add_row(weights, operands, taken, &accumulators[0]);
+        add_row(weights + 2, operands, taken, &accumulators[1]);
+        add_row(weights + 4, operands, taken, &accumulators[2]);
+        weights += 6;
+        operands += (unsigned)taken * ES_QUAD;
+        left = (uint16_t)(left - taken);
+    }
+    return weights;
 }
