@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.backends.trace import Trace
+from edge_seq.data.windows import spread
 from edge_seq.device.client import Device
 from edge_seq.device.contract import contract_differences
 from edge_seq.ir.model import IntModel, model_hash
@@ -74,7 +75,7 @@ def steps_rung(device: Device, model: IntModel, counts: NDArray[np.int16], *, mi
         min_steps: least number of time steps, if the streams have that many.
     """
     streams = min(len(counts), -(-min_steps // counts.shape[1]))
-    chosen = counts[np.unique(np.linspace(0, len(counts) - 1, streams).astype(int))]
+    chosen = counts[spread(len(counts), streams)]
 
     def on_board(part: NDArray[np.int16]) -> Trace:
         rows = []

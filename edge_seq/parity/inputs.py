@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.extremes import extreme_makers, windows_in_turn
 from edge_seq.data.recording import Windows
+from edge_seq.data.windows import spread
 from edge_seq.ir.model import IntModel
 
 MAX_WINDOWS, EXTREME_WINDOWS = 500, 100  # numbers of windows that a verification takes unless told otherwise
@@ -40,7 +41,7 @@ def choose_inputs(windows: Windows, model: IntModel, *, max_windows: int, extrem
         extreme_windows: Number of windows of random and extreme counts.
     """
     count = len(windows.labels)
-    chosen = np.unique(np.linspace(0, count - 1, min(max_windows, count)).astype(int))
+    chosen = spread(count, max_windows)
     held_out = np.ascontiguousarray(windows.counts[chosen])
     added = extreme_counts(extreme_windows, model.contract.window_length, model.input_size)
     return Inputs(windows, held_out, np.concatenate([held_out, added]))

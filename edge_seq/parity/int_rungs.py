@@ -13,6 +13,7 @@ from edge_seq.backends.onnx.other_runtimes import EVALUATOR, OPENVINO, TVM, in_r
 from edge_seq.backends.onnx.run import OnnxModel, open_onnx, trace_of
 from edge_seq.backends.reference_int import State, reset_state, run_reference, saved_states, step
 from edge_seq.backends.trace import Trace
+from edge_seq.data.windows import spread
 from edge_seq.ir.front import outputs_of
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import IntModel
@@ -63,7 +64,7 @@ def other_runtime_rung(name: str, path: Path, model: IntModel, inputs: Inputs, r
     except ToolError as refused:
         return Rung(name, "exact", "skipped", str(refused))
     streams = streams_of(inputs.exact)
-    chosen = np.unique(np.linspace(0, len(streams) - 1, SHORT_STREAMS).astype(int))
+    chosen = spread(len(streams), SHORT_STREAMS)
     counts = streams[chosen, : max(SHORT_STEPS, min(model.contract.window_length + 2, LONGEST_STEPS))]
     shown = f"the first {counts.shape[1]} steps of {len(counts)} streams"
     missing = [other for other in (OPENVINO, TVM) if not is_installed(other)]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.reference_float import float_features, run_float, sequences_of
 from edge_seq.backends.trace import Trace
+from edge_seq.data.windows import spread
 from edge_seq.frontends.imports import Imported
 from edge_seq.frontends.lower import original_outputs
 from edge_seq.frontends.originals import run_original
@@ -23,7 +24,7 @@ CHECKED_WINDOWS = 200  # of the training part, on which an import compares the n
 
 def check_import(imported: Imported, counts: NDArray[np.int16]) -> Rung:
     """Compare the imported network with the float reference on some of the windows int16 [B, T, C], spread evenly."""
-    chosen = np.unique(np.linspace(0, len(counts) - 1, CHECKED_WINDOWS).astype(int))
+    chosen = spread(len(counts), CHECKED_WINDOWS)
     return original_rung(ORIGINAL_RUNG, imported, np.ascontiguousarray(counts[chosen]))
 
 

@@ -21,7 +21,7 @@ from edge_seq.data.splits import (
     split_by_time_fold,
     split_by_window_leaking_groups,
 )
-from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows
+from edge_seq.data.windows import DEFAULT_MINIMUM_SHARE, make_windows, spread
 from edge_seq.pipeline.config import SIMULATOR, DataConfig, OneClassConfig, QuantizationConfig, RunConfig
 from edge_seq.pipeline.one_class.recordings import (
     OneClass,
@@ -298,7 +298,7 @@ def _streams(recordings: Sequence[Recording], dataset: Dataset, config: Quantiza
     lengths = np.array([len(recording.labels) for recording in recordings])
     length = window * max(1, min(config.calibration_windows_per_stream, int(lengths.max()) // window))
     ends = np.cumsum(lengths // length)  # number of streams up to and including each recording
-    chosen = np.unique(np.linspace(0, ends[-1] - 1, min(config.calibration_streams, int(ends[-1]))).astype(int))
+    chosen = spread(int(ends[-1]), config.calibration_streams)
     of_recording = np.searchsorted(ends, chosen, side="right")
     starts = (chosen - np.concatenate([[0], ends])[of_recording]) * length
     return np.stack(

@@ -14,6 +14,7 @@ from edge_seq.backends.decision import StageNumbers, decide_stream, excess_of
 from edge_seq.backends.reference_float import run_float_stream
 from edge_seq.backends.reference_int import NO_LABEL, head_operands, run_stream
 from edge_seq.data.recording import Recording
+from edge_seq.data.windows import spread
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import is_coarse
@@ -172,7 +173,7 @@ def warm_up(model: IntModel, streams: Sequence[LabelStream]) -> WarmUp | None:
     if not len(ends) or not ends[-1]:
         return None
     chosen = []
-    for number in np.unique(np.linspace(0, ends[-1] - 1, RESTARTS).astype(int)).tolist():
+    for number in spread(int(ends[-1]), RESTARTS).tolist():
         index = int(np.searchsorted(ends, number, side="right"))
         chosen.append((streams[index], number - int(ends[index] - places[index]) + window))
     counts = np.stack([stream.recording.counts[at : at + horizon] for stream, at in chosen])

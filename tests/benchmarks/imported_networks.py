@@ -22,6 +22,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # steps of so small layers are sl
 import numpy as np
 
 import edge_seq as es
+from edge_seq.data.windows import spread
 from edge_seq.frontends.originals import run_original
 from edge_seq.ir.model import IntModel
 from edge_seq.parity.ladder import Ladder
@@ -41,7 +42,7 @@ VERIFIED, EXTREME = 6, 2  # windows of 128 samples
 def small_data(path: Path) -> es.Data:
     """Some windows of hapt, split by subject."""
     source = es.load(path)
-    chosen = np.unique(np.linspace(0, len(source.train.labels) - 1, WINDOWS).astype(int))
+    chosen = spread(len(source.train.labels), WINDOWS)
     side = source.train
     return es.windows(
         side.counts[chosen],
