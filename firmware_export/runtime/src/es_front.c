@@ -52,9 +52,9 @@ static inline int side_by_side(const es_front_t *front, const int16_t *ring, uin
     seen->second = ring;
     if (latest < oldest) {
         before = oldest - latest;
-        seen->first = ring + (size_t)(front->slots - before) * front->in_words;
+        seen->first = ring + ((size_t)front->slots - before) * front->in_words;
     } else {
-        seen->first = ring + (size_t)(latest - oldest) * front->in_words;
+        seen->first = ring + ((size_t)latest - oldest) * front->in_words;
         before = front->taps;
     }
     seen->first_groups = (uint16_t)(before * groups);
@@ -128,7 +128,7 @@ void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t num
 }
 
 /* Stores an input of an even number of words, aligned to words, or zeros for NULL. */
-static inline void store(int16_t *slot, const int16_t *input, unsigned words)
+static inline void store_input(int16_t *slot, const int16_t *input, unsigned words)
 {
     if (input != NULL) {
 #if defined(__thumb__) && defined(__GNUC__)
@@ -152,7 +152,8 @@ static inline void store(int16_t *slot, const int16_t *input, unsigned words)
         }
     } else {
         for (; words > 0u; words--) {
-            *slot++ = 0;
+            *slot = 0;
+            slot++;
         }
     }
 }
@@ -176,7 +177,7 @@ static const int16_t *run_front(es_context_t *context, unsigned first, const int
         if (front >= begin) {
             const uint16_t latest = (uint16_t)((inputs - 1u) % front->slots);
             uint16_t outputs;
-            store(ring + (size_t)latest * front->in_words, below, front->in_words);
+            store_input(ring + (size_t)latest * front->in_words, below, front->in_words);
             outputs = es_front_output_at(front, inputs);
             if (outputs == 0u) {
                 return NULL;
