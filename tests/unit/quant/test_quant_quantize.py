@@ -108,7 +108,7 @@ def test_a_row_that_no_scale_fits_is_refused(change: object, message: str) -> No
 
 def calibration_of(model: FloatModel, **change: object) -> Calibration:
     """Calibration on random counts, with some fields replaced."""
-    return replace(calibrate(model, random_counts(4, 7, model.input_size, sigma=300.0)), **change)  # type: ignore[arg-type]
+    return replace(calibrate(model, random_counts(4, 7, model.num_channels, sigma=300.0)), **change)  # type: ignore[arg-type]
 
 
 def test_a_layer_that_no_scale_fits_is_named() -> None:

@@ -140,7 +140,7 @@ def test_refused_or_proven_and_then_no_input_trips_a_check(pair: tuple[FloatMode
         return
     _, quantized = pair
     verify(quantized)
-    for counts in (extreme_counts(15, quantized.input_size), random_counts(4, 15, quantized.input_size)):
+    for counts in (extreme_counts(15, quantized.num_channels), random_counts(4, 15, quantized.num_channels)):
         run_reference(quantized, counts)
 
 
