@@ -121,7 +121,7 @@ def test_a_layer_that_no_scale_fits_is_named() -> None:
 def test_a_calibration_of_another_model_is_refused() -> None:
     model = random_float_model(spec("lstm", 5))
     for change in ({"feature_limit": (300,)}, {"cell_limit": (1.0, 1.0)}, {"dense_limit": ((1.0,),)}):
-        found = r"the calibration saw \d channels, \d layers and \d dense layers; the model has 3, 1 and 0"
+        found = r"the calibration saw \d features, \d layers and \d dense layers; the model has 3, 1 and 0"
         with pytest.raises(ModelError, match=found):
             quantize(model, calibration_of(model, **change))
 
