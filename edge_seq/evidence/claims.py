@@ -25,6 +25,7 @@ STATUS_TEXTS: dict[Status, str] = {
     "not shown": "nobody tried it; the detail says why",
     "tested": "a property of the toolkit, not of this model: its tests show it",
 }
+RESULTS = {"logits", "label", "decision"}
 VERIFY, MEASURE, SCORES = "results/verify.json", "results/measure.json", "results/metrics.test.json"
 MANIFEST, BILL, MISRA, DEVIATIONS = "model/manifest.json", "sbom.cdx.json", "misra/cppcheck.json", "misra/MISRA.md"
 
@@ -100,7 +101,11 @@ def _rung_words(rung: Rung) -> str:
         return "The integer model keeps labels and scores of the float model within the limits of the run."
     if rung.kind == "budget":
         return f"{name}: the difference is within the budget."
-    return f"{name}: the same integers at every time step, in every state." if rung.comparison else f"{name}."
+    if rung.comparison is None:
+        return f"{name}."
+    if set(rung.comparison.names) <= RESULTS:  # a whole window at once shows nothing within
+        return f"{name}: the same integers in all that a window gives ({', '.join(rung.comparison.names)})."
+    return f"{name}: the same integers at every time step, in every state."
 
 
 def _rung_detail(rung: Rung) -> str:

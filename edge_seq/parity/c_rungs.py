@@ -18,7 +18,7 @@ from firmware_export.running.run_target import build_for_target, require_answer,
 from firmware_export.toolchain.build import Compiler
 from firmware_export.toolchain.host import build_host, run_on_host, self_test_on_host
 from firmware_export.toolchain.host_library import FAST_FLAGS, infer_windows, load_host_library
-from firmware_export.toolchain.target import MissingToolError, Target, find_emulator, find_target_compiler
+from firmware_export.toolchain.target import MissingToolError, Target, build_words, find_emulator, find_target_compiler
 
 TARGET_RUNG = "integer reference = C on "  # the target's name follows
 
@@ -54,7 +54,7 @@ def host_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int1
         program = build_host(sources, folder / "host", compiler=compiler, traced=traced)
         return lambda part: run_on_host(program, model, part)
 
-    return _compare_builds(name, model, counts, build, f"built with {compiler.name}")
+    return _compare_builds(name, model, counts, build, f"built with {compiler.described}")
 
 
 def host_library_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], compiler: Compiler) -> Rung:
@@ -77,7 +77,7 @@ def host_library_rung(name: str, sources: Path, model: IntModel, counts: NDArray
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # Windows cannot delete a loaded library
         library = load_host_library(sources, model, Path(folder) / "library.so", compiler=compiler)
         comparison = compare_runs(counts, reference, with_library, first_step=counts.shape[1] - 1)
-    return comparison_rung(name, comparison, detail=f"built with {compiler.name} {' '.join(FAST_FLAGS)}")
+    return comparison_rung(name, comparison, detail=f"built with {compiler.described} {' '.join(FAST_FLAGS)}")
 
 
 def self_test_rung(name: str, sources: Path, compiler: Compiler) -> Rung:
@@ -88,7 +88,7 @@ def self_test_rung(name: str, sources: Path, compiler: Compiler) -> Rung:
     """
     with tempfile.TemporaryDirectory() as folder:
         self_test_on_host(sources, Path(folder) / "self_test", compiler=compiler)
-    return Rung(name, "exact", "holds", f"built with {compiler.name}")
+    return Rung(name, "exact", "holds", f"built with {compiler.described}")
 
 
 def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.int16], target: Target) -> Rung:
@@ -97,7 +97,7 @@ def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.in
     The rung is skipped if a tool of the target is missing; its detail says how to install the tool.
     """
     try:
-        compiler, _ = find_target_compiler(target)
+        compiler, choice = find_target_compiler(target)
         emulator = find_emulator(target)
     except MissingToolError as error:
         return Rung(name, "exact", "skipped", str(error))
@@ -107,5 +107,5 @@ def target_rung(name: str, sources: Path, model: IntModel, counts: NDArray[np.in
         require_answer(program, model)
         return lambda part: run_on_target(program, model, part)
 
-    detail = f"built with {compiler.name}, run in {emulator.name}"
+    detail = f"built with {build_words(compiler, choice, target)}, run in {emulator.described}"
     return _compare_builds(name, model, counts, build, detail)

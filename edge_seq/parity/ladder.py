@@ -62,6 +62,7 @@ class Ladder(Result, ShownAsTables):
         input_hash: SHA-256 of the compared windows.
         rungs: results of the rungs, from torch to the last C build.
         c_sha256: hash of the exported C that was compared; None if it is not known.
+        options: options of ``edge-seq verify`` that chose other windows than it does by itself; None for those.
     """
 
     derived = ("holds", "skipped")
@@ -70,6 +71,7 @@ class Ladder(Result, ShownAsTables):
     input_hash: str
     rungs: tuple[Rung, ...]
     c_sha256: str | None = field(default=None, metadata=written(unless_none=True))
+    options: tuple[str, ...] | None = field(default=None, metadata=written(unless_none=True))
 
     @property
     def holds(self) -> bool:

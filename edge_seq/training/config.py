@@ -121,6 +121,9 @@ class TrainingConfig(StrictTable):
             averaged weights are validated and kept; 0 turns averaging off.
         dropout: probability, on the input of the head and of each dense layer, and between layers.
         label_smoothing: probability mass spread over all classes.
+        mixup: alpha of mixup (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"); 0 turns it off. Each
+            window of a batch is mixed with another one of it, a share of Beta(alpha, alpha) and the rest, and so is
+            the loss.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
         seed: seed of every random choice.
@@ -149,6 +152,7 @@ class TrainingConfig(StrictTable):
     weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    mixup: float = Field(default=0.0, ge=0, le=10)
     augmentation: AugmentationConfig = AugmentationConfig()
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)

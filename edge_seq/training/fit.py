@@ -296,20 +296,36 @@ def _optimise(
     """
     for group in run.optimizer.param_groups:
         group["lr"] = rate
+    others = None
+    if config.mixup > 0:
+        share = torch.distributions.Beta(config.mixup, config.mixup).sample()
+        others = torch.randperm(len(x))
+        x = share * x + (1 - share) * x[others]
     if targets.ndim == 2 and isinstance(run.module, SequenceClassifier):
         logits = run.module.forward_steps(x).flatten(0, 1)
     else:
         logits = run.module(x)
-    loss = F.cross_entropy(
-        logits, targets.flatten(), weights, ignore_index=UNLABELLED, label_smoothing=config.label_smoothing
-    )
-    if soft is not None:
-        loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * distillation_loss(logits, soft)
+    loss = _loss(logits, targets, soft, weights, config)
+    if others is not None:
+        of_others = _loss(logits, targets[others], None if soft is None else soft[others], weights, config)
+        loss = share * loss + (1 - share) * of_others
     run.optimizer.zero_grad()
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(run.module.parameters(), config.gradient_clip_norm)
     run.optimizer.step()
     return float(loss.detach())
+
+
+def _loss(
+    logits: Tensor, targets: Tensor, soft: Tensor | None, weights: Tensor | None, config: TrainingConfig
+) -> Tensor:
+    """Loss of logits for targets and a teacher's logits, as in :func:`_optimise`."""
+    loss = F.cross_entropy(
+        logits, targets.flatten(), weights, ignore_index=UNLABELLED, label_smoothing=config.label_smoothing
+    )
+    if soft is not None:
+        loss = (1 - TEACHER_SHARE) * loss + TEACHER_SHARE * distillation_loss(logits, soft)
+    return loss
 
 
 def _average(run: _Run, step: int, decay: float) -> None:

@@ -14,6 +14,8 @@ from firmware_export.measuring.report import MeasureReport, Skipped, TargetRepor
 from firmware_export.toolchain.budgets import Budgets, first_of
 from firmware_export.toolchain.target import MissingToolError, Target
 
+STEPS = 10_000  # least number that is counted unless told otherwise
+
 
 @writes_to_run
 def measure_run(
@@ -21,7 +23,7 @@ def measure_run(
     targets: Sequence[Target],
     budgets: Budgets,
     *,
-    steps: int,
+    steps: int = STEPS,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> MeasureReport:
     """Measure the C export of a run, and write reports/measure.json.
@@ -60,6 +62,7 @@ def measure_run(
     progress(len(targets), len(targets), "done")
     holds = not any(one.over_budget for one in reports)
     rendered = render_c(model, golden_counts_of(run))
-    report = MeasureReport(model_hash(model), holds, tuple(reports), c_sha256(rendered))
+    options = None if steps == STEPS else ("--steps", str(steps))
+    report = MeasureReport(model_hash(model), holds, tuple(reports), c_sha256(rendered), options)
     save_json(run.reports / "measure.json", report)
     return report

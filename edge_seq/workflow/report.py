@@ -259,13 +259,16 @@ def _commands(run: RunFolder, tables: RunTables) -> tuple[str, ...]:
     lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream", run.command("export")]
     rungs = () if tables.verify is None else tables.verify.rungs
     tried = [one.name.removeprefix(TARGET_RUNG) for one in rungs]
-    lines.append(run.command("verify") + _options("--target", [name for name in tried if name in target_names()]))
+    targets = _options("--target", [name for name in tried if name in target_names()])
+    chosen = () if tables.verify is None else tables.verify.options or ()
+    lines.append(" ".join((run.command("verify") + targets, *chosen)))
     measured = () if tables.measure is None else tables.measure.targets
     limits = [set(one.budgets.items()) for one in measured]
     budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
     options = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
-    targets = [one.found.target for one in measured] or ["cortex_m4"]
-    lines.append(run.command("measure") + _options("--target", targets) + options)
+    targets = _options("--target", [one.found.target for one in measured] or ["cortex_m4"])
+    counted = () if tables.measure is None else tables.measure.options or ()
+    lines.append(" ".join((run.command("measure") + targets + options, *counted)))
     return (*lines, run.command("robustness"), run.command("report"))
 
 

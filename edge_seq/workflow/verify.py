@@ -90,7 +90,10 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
-    ladder = replace(ladder, c_sha256=c_sha256(rendered))
+    chosen = {"--windows": max_windows, "--extreme": extreme_windows, "--side": side}
+    usual = {"--windows": MAX_WINDOWS, "--extreme": EXTREME_WINDOWS, "--side": "test"}
+    options = tuple(word for name in chosen if chosen[name] != usual[name] for word in (name, str(chosen[name])))
+    ladder = replace(ladder, c_sha256=c_sha256(rendered), options=options or None)
     if public_key is not None:
         ladder = replace(ladder, rungs=(signature_rung(run, public_key), *ladder.rungs))
     save_json(run.reports / "verify.json", ladder)

@@ -30,6 +30,7 @@ from firmware_export.toolchain.target import (
     Target,
     UnicornEmulator,
     WasmtimeEmulator,
+    build_words,
     find_emulator,
     find_target_compiler,
 )
@@ -43,7 +44,7 @@ class TargetProgram:
     Attributes:
         target: target that it was built for.
         emulator: emulator that runs it.
-        compiler: name of the compiler that built it.
+        compiler: name, version and options of the compiler that built it.
         built: image for a bare machine, program for an operating system, or WebAssembly module.
     """
 
@@ -55,7 +56,7 @@ class TargetProgram:
     @property
     def detail(self) -> str:
         """Compiler and emulator, for a report."""
-        return f"built with {self.compiler}, run in {self.emulator.name}"
+        return f"built with {self.compiler}, run in {self.emulator.described}"
 
 
 def build_for_target(
@@ -85,6 +86,8 @@ def build_for_target(
         ToolError, ExportError: see :func:`firmware_export.toolchain.image.build_image`.
     """
     chosen = find_emulator(target, emulator)
+    tool, choice = find_target_compiler(target, compiler)
+    words = build_words(tool, choice, target)
     match chosen:
         case UnicornEmulator() | QemuSystemEmulator() | SimavrEmulator():
             image = build_image(
@@ -96,12 +99,11 @@ def build_for_target(
                 semihosted=isinstance(chosen, QemuSystemEmulator),
                 stack_figures=stack_figures,
             )
-            return TargetProgram(target, chosen, image.compiler.name, image)
+            return TargetProgram(target, chosen, words, image)
         case WasmtimeEmulator():
             module = build_wasm(folders, output_folder, target, chosen, compiler=compiler, traced=traced)
-            return TargetProgram(target, chosen, module.compiler.name, module)
+            return TargetProgram(target, chosen, words, module)
         case QemuUserEmulator() | HostEmulator():
-            tool, choice = find_target_compiler(target, compiler)
             flags = ["-std=c99", target.optimization, *choice.flags, *(f"-D{define}" for define in target.defines)]
             program = build_host(
                 folders,
@@ -111,7 +113,7 @@ def build_for_target(
                 emulator=(chosen.program,) if isinstance(chosen, QemuUserEmulator) else (),
                 traced=traced,
             )
-            return TargetProgram(target, chosen, tool.name, program)
+            return TargetProgram(target, chosen, words, program)
         case unreachable:
             assert_never(unreachable)
 

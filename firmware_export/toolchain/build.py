@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from edge_seq.support.errors import ToolError
@@ -42,6 +43,35 @@ class Compiler:
 
     name: str
     command: tuple[str, ...]
+
+    @property
+    def described(self) -> str:
+        """Name and version, for reports."""
+        return described(self.name, self.command)
+
+
+@cache
+def version_line(command: tuple[str, ...]) -> str:
+    """First line of what a program says about its version; empty if it cannot be started.
+
+    Args:
+        command: program and leading arguments.
+    """
+    try:
+        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False, timeout=60)
+    except OSError:
+        return ""
+    return done.stdout.partition("\n")[0].strip()
+
+
+def described(name: str, command: tuple[str, ...]) -> str:
+    """Name and version of a program, as it says it.
+
+    >>> described("my-cc", ("a program that is not there",))
+    'my-cc'
+    """
+    line = version_line(command)
+    return line if name in line else f"{name} ({line})" if line else name
 
 
 def find_compilers() -> tuple[Compiler, ...]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import subprocess
-from functools import cache
 from pathlib import Path
 
 from firmware_export.emission.emit import RUNTIME_FOLDER
-from firmware_export.toolchain.build import Compiler
+from firmware_export.toolchain.build import version_line
 from firmware_export.toolchain.target import BARE_FOLDER, Target, find_emulator, find_target_compiler
 
 _DIGITS = 16
@@ -42,7 +40,7 @@ def hash_of_sources(export: Path, target: Target) -> str:
         target.optimization,
         target.defines,
         target.memory,
-        _version(compiler),
+        version_line(compiler.command),
         choice.arguments,
         choice.flags,
         choice.link_flags,
@@ -55,10 +53,3 @@ def hash_of_sources(export: Path, target: Target) -> str:
         digest.update(f"\n{path.name} {len(content)}\n".encode())
         digest.update(content)
     return digest.hexdigest()[:_DIGITS]
-
-
-@cache
-def _version(compiler: Compiler) -> str:
-    """First line of what the compiler says about its version."""
-    done = subprocess.run([*compiler.command, "--version"], capture_output=True, text=True, check=False, timeout=60)
-    return done.stdout.partition("\n")[0]

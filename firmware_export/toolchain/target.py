@@ -7,6 +7,7 @@ does not fit its memory layout. A target can also be given as the path of a TOML
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import shutil
 import sys
@@ -19,7 +20,7 @@ from edge_seq.support.errors import ConfigError, ToolError
 from edge_seq.support.opening import load_toml
 from edge_seq.support.tables import problems_in
 from firmware_export.toolchain.budgets import Budgets
-from firmware_export.toolchain.build import Compiler, find_compilers
+from firmware_export.toolchain.build import Compiler, described, find_compilers
 from firmware_export.toolchain.simavr_driver import has_simavr
 
 TARGETS_FOLDER = Path(__file__).parents[1] / "targets"
@@ -99,6 +100,11 @@ class UnicornEmulator(_Emulator):
         """Name for reports."""
         return "unicorn"
 
+    @property
+    def described(self) -> str:
+        """Name and version for reports."""
+        return f"unicorn {importlib.metadata.version('unicorn')}"
+
     def is_here(self) -> bool:
         """True if the emulator can be started."""
         return importlib.util.find_spec("unicorn") is not None and importlib.util.find_spec("elftools") is not None
@@ -121,6 +127,11 @@ class QemuSystemEmulator(_Emulator):
         """Name for reports."""
         return self.program
 
+    @property
+    def described(self) -> str:
+        """Name and version for reports."""
+        return described(self.program, (self.program,))
+
     def is_here(self) -> bool:
         """True if the emulator can be started."""
         return shutil.which(self.program) is not None
@@ -140,6 +151,11 @@ class QemuUserEmulator(_Emulator):
     def name(self) -> str:
         """Name for reports."""
         return self.program
+
+    @property
+    def described(self) -> str:
+        """Name and version for reports."""
+        return described(self.program, (self.program,))
 
     def is_here(self) -> bool:
         """True if the emulator can be started."""
@@ -161,6 +177,11 @@ class SimavrEmulator(_Emulator):
         """Name for reports."""
         return "simavr"
 
+    @property
+    def described(self) -> str:
+        """Name for reports; it tells no version."""
+        return self.name
+
     def is_here(self) -> bool:
         """True if the driver program can be built."""
         return has_simavr()
@@ -181,6 +202,11 @@ class WasmtimeEmulator(_Emulator):
         """Name for reports."""
         return "wasmtime"
 
+    @property
+    def described(self) -> str:
+        """Name and version for reports."""
+        return f"wasmtime {importlib.metadata.version('wasmtime')}"
+
     def is_here(self) -> bool:
         """True if the module can be run."""
         return importlib.util.find_spec("wasmtime") is not None
@@ -195,6 +221,11 @@ class HostEmulator(_Emulator):
     def name(self) -> str:
         """Name for reports."""
         return "this machine"
+
+    @property
+    def described(self) -> str:
+        """Name for reports; it tells no version."""
+        return self.name
 
     def is_here(self) -> bool:
         """Always True."""
@@ -383,6 +414,11 @@ def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compi
         f"compiling for {target.name}: {name or ', '.join(choice.name for choice in wanted)} not found on this "
         f"machine. Install with: {', or '.join(choice.install for choice in wanted)}"
     )
+
+
+def build_words(compiler: Compiler, choice: CompilerChoice, target: Target) -> str:
+    """Name, version and options of a compiler from :func:`find_target_compiler`, for reports."""
+    return " ".join((compiler.described, *choice.flags, target.optimization))
 
 
 def find_emulator(target: Target, kind: str | None = None) -> Emulator:

@@ -42,7 +42,7 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), "00" * 32))
     with pytest.raises(ConfigError, match="measure is about other C than the run's model gives now; run again"):
         make_evidence(opened, out, cppcheck=None)
-    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c))
+    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c, ("--steps", "500")))
     without = make_evidence(opened, out, cppcheck=None)
     assert {claim.status for claim in without.claims} == {"shown", "not shown", "tested"}
     index = make_evidence(opened, out, cppcheck=str(fake_cppcheck(tmp_path / "cppcheck")))
@@ -60,6 +60,8 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     assert [command.split()[1] for command in index.commands] == [
         *("train", "quantize", "evaluate", "export", "verify", "measure", "evidence")
     ]  # neither robustness nor evaluate --stream, which were not run
+    assert "edge-seq verify RUN --windows 4 --extreme 0" in index.commands
+    assert "edge-seq measure RUN --target cortex_m4 --max-flash 10000 --steps 500" in index.commands
     said = " ".join(ok("evidence", run, "--check", out).out.split())
     assert "every claim is what its file shows; it is not signed, so whoever changes a file" in said
     components = json.loads((out / "sbom.cdx.json").read_text())["components"]

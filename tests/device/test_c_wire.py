@@ -40,9 +40,13 @@ SHAPES = {
     ),
 }
 BODY = 256
+BY_DEFAULT = ("car", "carry", "decided", "distance")  # each takes a build of its own
 
 
-@pytest.fixture(scope="module", params=list(SHAPES))
+@pytest.fixture(
+    scope="module",
+    params=[name if name in BY_DEFAULT else pytest.param(name, marks=pytest.mark.slow) for name in SHAPES],
+)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[IntModel, np.ndarray, Path]:
     model = quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
     model = replace(model, labels=("straße" * 8, *model.labels[1:]))

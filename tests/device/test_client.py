@@ -68,7 +68,9 @@ def test_push_and_trace_give_what_the_reference_gives(name: str, body: int) -> N
 
 
 @pytest.mark.parametrize("cell", CELLS)
-@pytest.mark.parametrize("name", ["deep", "stream", "car", "decided", "distance"])
+@pytest.mark.parametrize(
+    "name", ["deep", "decided", *(pytest.param(name, marks=pytest.mark.slow) for name in ("stream", "car", "distance"))]
+)
 def test_a_saved_state_goes_on_where_it_was(cell: str, name: str) -> None:
     model = quantized_model(awkward_specs(cell)[name])
     counts = random_counts(1, 30, model.num_channels)[0]

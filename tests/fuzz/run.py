@@ -1,8 +1,10 @@
-"""Fuzz what reads bytes of others: ``python -m tests.fuzz.run [--seconds 60] [--guided] [NAME ...]``.
+"""Fuzz what reads bytes of others: ``python -m tests.fuzz.run [--seconds 60] [--guided] [--counts] [NAME ...]``.
 
-Prints a table: executions, executions a second, what was read, new edges, findings. A finding is written to
-``build/fuzz``, with its traceback. Without ``--guided`` it is a plain loop of :mod:`tests.fuzz.mutation`; with it,
-atheris looks for inputs that reach new edges. The exit code is 1 if anything was found.
+Prints a table: executions, executions a second of the processor, what was read, new edges, findings. A finding is
+written to ``build/fuzz``, with its traceback. Without ``--guided`` it is a plain loop of :mod:`tests.fuzz.mutation`;
+with it, atheris looks for inputs that reach new edges. With ``--counts`` a plain loop goes on where the one before it
+ended, and what it did is added to ``docs/results/fuzz_counts.json``, a target after the other; see
+:mod:`tests.fuzz.counts`. The exit code is 1 if anything was found.
 """
 
 from __future__ import annotations
@@ -44,7 +46,7 @@ class Fuzzed:
     Attributes:
         name: name of the target.
         executions, read: inputs, and how many of them were not refused.
-        seconds: duration.
+        seconds: processor time; of a guided run, its duration.
         edges: edges reached beyond those of the seeds; None if they are not counted.
         findings: one input for each place in the code that raised a wrong error.
     """
@@ -101,7 +103,7 @@ def fuzz(target: Target, *, number: int, executions: int = 0, seconds: float = 0
         assert target.take(seed), f"{target.name}: seed {index} is refused"
     found = Fuzzed(target.name, 0, 0, 0.0, None, {})
     forget_peak()
-    before, start = peak_bytes(), time.monotonic()
+    before, start, began = peak_bytes(), time.monotonic(), time.process_time()
     while found.executions < executions or time.monotonic() - start < seconds:
         content = changed(rng.choices(seeds, weights)[0], rng)
         try:
@@ -115,7 +117,7 @@ def fuzz(target: Target, *, number: int, executions: int = 0, seconds: float = 0
             found.findings[TOO_MUCH] = content
             _keep(target.name, content, MemoryError(TOO_MUCH))
         found.executions += 1
-    found.seconds = time.monotonic() - start
+    found.seconds = time.process_time() - began
     return found
 
 
@@ -181,11 +183,16 @@ def guided(name: str, seconds: int, number: int) -> Fuzzed:
 
 def main(arguments: Sequence[str]) -> int:
     """Run from the command line; see the module."""
+    from tests.fuzz import counts
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="targets; all if none is named")
     parser.add_argument("--seconds", type=int, default=60, help="for each target")
     parser.add_argument("--number", type=int, default=1, help="where the random numbers begin")
     parser.add_argument("--guided", action="store_true")
+    parser.add_argument(
+        "--counts", type=Path, nargs="?", const=counts.COUNTS, help="go on, and add what a plain loop did to this file"
+    )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     _quiet()
@@ -194,16 +201,23 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     from tests.fuzz.targets import targets
 
+    earlier = counts.load(given.counts) if given.counts else {}
     chosen = [one for one in targets() if not given.names or one.name in given.names]
+
+    def runs(name: str) -> int:
+        return earlier[name].runs if name in earlier else 0
+
     run: Callable[[Any], Fuzzed] = (
         (lambda target: guided(target.name, given.seconds, given.number))
         if given.guided
-        else (lambda target: fuzz(target, number=given.number, seconds=given.seconds))
+        else (lambda target: fuzz(target, number=given.number + runs(target.name), seconds=given.seconds))
     )
     sys.stdout.write(HEADER)
     findings: dict[str, str] = {}
     for target in chosen:
         found = run(target)
+        if given.counts and not given.guided:
+            counts.add(found, given.counts)
         sys.stdout.write(found.row())
         sys.stdout.flush()
         findings |= {f"{target.name}: {place}": "" for place in found.findings}

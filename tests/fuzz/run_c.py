@@ -1,12 +1,15 @@
-"""Fuzz the C that takes bytes from others: ``python -m tests.fuzz.run_c [--seconds 60]``; a table as of tests.fuzz.run.
+"""Fuzz the C that takes bytes from others: ``python -m tests.fuzz.run_c [--seconds 60] [--counts]``; a table as of
+tests.fuzz.run.
 
 Each program runs twice: under libFuzzer, which looks for new edges, and in a plain loop, which is faster. The loader of
-models has a loop alone, for each of its blobs. All have address and undefined-behaviour sanitizers.
+models has a loop alone, for each of its blobs. All have address and undefined-behaviour sanitizers. With ``--counts``
+there are loops alone, and what they did is added to ``docs/results/fuzz_counts.json`` (:mod:`tests.fuzz.counts`).
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import subprocess
 import sys
@@ -16,10 +19,11 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
+from tests.fuzz import counts
 from tests.fuzz.build import BODY_BYTES, LOOP_FLAGS, build_fuzzers, build_loader, write_seeds
 from tests.fuzz.run import FINDINGS, HEADER, Fuzzed
 
-PIECE = 200_000  # executions of a process of the loop
+PIECE = 1_000_000  # executions of a process of the loop
 PIECE_OF_LOADER = 5_000  # which are slower
 
 
@@ -48,7 +52,7 @@ def looped(name: str, arguments: Callable[[int], Sequence[str | Path]], piece: i
         seconds: how long.
     """
     found = Fuzzed(f"{name}, loop", 0, -1, 0.0, None, {})
-    start = time.monotonic()
+    start, began = time.monotonic(), _processor_time()
     number = time.time_ns() % 10**9
     while time.monotonic() - start < seconds and not found.findings:
         command = list(map(str, arguments(number)))
@@ -57,8 +61,14 @@ def looped(name: str, arguments: Callable[[int], Sequence[str | Path]], piece: i
             found.findings[f"{' '.join(command)}: {done.stderr[-2000:]}"] = b""
         found.executions += piece
         number += 1
-    found.seconds = time.monotonic() - start
+    found.seconds = _processor_time() - began
     return found
+
+
+def _processor_time() -> float:
+    """Seconds of the processor that ended child processes took."""
+    used = os.times()
+    return used.children_user + used.children_system
 
 
 def _loop(program: Path, number: int) -> tuple[str | Path, ...]:
@@ -73,24 +83,31 @@ def main() -> int:
     """Run from the command line; see the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=60, help="for each program")
-    seconds = parser.parse_args().seconds
+    parser.add_argument(
+        "--counts", type=Path, nargs="?", const=counts.COUNTS, help="loops alone, and add what they did to this file"
+    )
+    given = parser.parse_args()
+    seconds = given.seconds
     sys.stdout.write(HEADER)
     findings: list[str] = []
     with tempfile.TemporaryDirectory() as folder:
         seeds = write_seeds(Path(folder, "seeds"))
-        fuzzers = build_fuzzers(Path(folder, "guided"))
+        fuzzers = {} if given.counts else build_fuzzers(Path(folder, "guided"))
         loops = build_fuzzers(Path(folder, "loops"), flags=LOOP_FLAGS, loop=True)
         loader, blobs = build_loader(Path(folder, "loader"))
 
         def every() -> Iterator[Fuzzed]:
-            for name, program in fuzzers.items():
-                yield guided(name, program, seeds, seconds)
-                yield looped(name, partial(_loop, loops[name]), PIECE, seconds)
+            for name, program in loops.items():
+                if name in fuzzers:
+                    yield guided(name, fuzzers[name], seeds, seconds)
+                yield looped(name, partial(_loop, program), PIECE, seconds)
             for blob in blobs:
                 name = f"fuzz_load {blob.stem}"
                 yield looped(name, partial(_load, loader, blob), PIECE_OF_LOADER, seconds / len(blobs))
 
         for found in every():
+            if given.counts:
+                counts.add(found, given.counts)
             sys.stdout.write(found.row())
             sys.stdout.flush()
             findings += found.findings

@@ -26,7 +26,7 @@ from tests import zoo
 from tests.fuzz.corpus import RUN
 from tests.fuzz.python_decoder import one_input
 from tests.golden.tiny_model import tiny_model
-from tests.unit.data.fuzz_readers import SAMPLES, read_sample
+from tests.unit.data.fuzz_readers import SAMPLES, WAYS, read_sample
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ class Target:
 
 
 def _of_reader(name: str) -> Target:
-    """The first byte of an input chooses the sample, and the way to read it; the rest is the file."""
+    """The first byte of an input chooses the sample, and the way to read it; the rest is the file. The seeds have each
+    way of :func:`read_sample`: one guesses, one reads in parts, the others at once."""
     samples = cache(SAMPLES[name])
 
     def seeds() -> tuple[bytes, ...]:
-        return tuple(bytes([index]) + sample.content for index, sample in enumerate(samples()))
+        ways = [(way, index) for way in range(WAYS) for index in range(len(samples()))]
+        return tuple(bytes([len(samples()) * way + index]) + samples()[index].content for way, index in ways)
 
     def read(content: bytes) -> None:
         way, index = divmod(content[0] if content else 0, len(samples()))

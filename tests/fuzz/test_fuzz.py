@@ -82,6 +82,7 @@ def test_a_loop_counts_its_executions_and_a_process_that_fails_ends_it() -> None
     assert len(seeds) == 1
 
 
+@pytest.mark.slow
 def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) -> None:
     """LONGEST bytes have room for frames that are too long, blocks that end early and valid checksums."""
     if shutil.which("llvm-symbolizer") is None:
@@ -97,6 +98,7 @@ def test_every_edge_of_the_decoder_is_reached_with_short_inputs(tmp_path: Path) 
         assert edges[name][0] == edges[name][1], f"{name}: {edges[name]}"
 
 
+@pytest.mark.slow
 def test_a_planted_overflow_is_found(tmp_path: Path) -> None:
     """The fuzzer finds a decoder that stores one byte too many, so the sanitizers are on."""
     bound = "if (wire->length < wire->setup->body_bytes) {"

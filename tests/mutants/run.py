@@ -56,7 +56,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/parity/int_rungs.py": (f"{_PARITY}/test_onnx_rungs.py",),
     "edge_seq/parity/onnx_outputs.py": (f"{_PARITY}/test_onnx_rungs.py", f"{_PARITY}/test_float_rungs.py"),
     "edge_seq/parity/float_rungs.py": (f"{_PARITY}/test_float_rungs.py",),
-    "edge_seq/parity/original_rung.py": (f"{_PARITY}/test_float_rungs.py",),
+    "edge_seq/parity/original_rung.py": (f"{_PARITY}/test_original_rung.py",),
     "edge_seq/device/framing.py": ("tests/device/test_framing.py",),
 }
 

@@ -184,7 +184,9 @@ def test_a_million_steps_are_a_million() -> None:
 
 
 @pytest.mark.parametrize("cell", zoo.CELLS)
-@pytest.mark.parametrize("name", MILLION)
+@pytest.mark.parametrize(
+    "name", ["small", "layers", *(pytest.param(name, marks=pytest.mark.slow) for name in ("one", "wide"))]
+)
 def test_a_million_random_steps(cell: str, name: str) -> None:
     """In parts of 28 steps, each with new counts: half of them full-range, half typical for a sensor."""
     shape, windows, time_steps = MILLION[name]

@@ -22,9 +22,9 @@ from firmware_export.toolchain.host import read_manifest
 from firmware_export.toolchain.image import Image, build_image
 from firmware_export.toolchain.target import MissingToolError, load_target, target_names
 from tests import zoo
-from tests.targets.running import FURTHER_TARGETS
 
 SMALL = Shape(3, 6, 5, 3)
+OF_EACH_KIND = ("cortex_m0", "cortex_m4", "cortex_m55", "riscv32imc", "atmega2560")
 BARE = [name for name in target_names() if load_target(name).memory is not None]
 
 
@@ -50,12 +50,12 @@ def image_of(folder: Path, output: Path, name: str = "cortex_m4") -> Image:
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        # By default each cell on targets with kernels in assembly, and one cell elsewhere.
+        # By default two cells on one target, and one cell on a target of each other kind.
         pytest.param(
             name,
             cell,
             marks=()
-            if (cell == "lstm" and name not in FURTHER_TARGETS) or (name, cell) == ("cortex_m4", "gru")
+            if (cell == "lstm" and name in OF_EACH_KIND) or (name, cell) == ("cortex_m4", "gru")
             else pytest.mark.slow,
         )
         for name in BARE
@@ -82,7 +82,10 @@ def test_every_bare_target(name: str, cell: str, exports: dict[str, Path]) -> No
     assert 0 < found.latency.lowest_us <= found.latency.highest_us
 
 
-@pytest.mark.parametrize("name", ["cortex_m0", "cortex_m4", "atmega2560", "riscv32imc"])
+@pytest.mark.parametrize(
+    "name",
+    ["cortex_m4", "atmega2560", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cortex_m0", "riscv32imc"))],
+)
 def test_sizes_are_those_of_the_linked_image(name: str, exports: dict[str, Path], tmp_path: Path) -> None:
     image = image_of(exports["lstm"], tmp_path, name)
     elf = image.content
@@ -343,7 +346,9 @@ def test_webassembly_is_not_measured(exports: dict[str, Path]) -> None:
     assert found.notes == ("not measured: WebAssembly is compiled for the processor that it runs on",)
 
 
-@pytest.mark.parametrize("name", ["aarch64", pytest.param("armhf", marks=pytest.mark.slow), "powerpc"])
+@pytest.mark.parametrize(
+    "name", ["aarch64", *(pytest.param(name, marks=pytest.mark.slow) for name in ("armhf", "powerpc"))]
+)
 def test_the_instructions_of_a_program_are_counted(name: str, exports: dict[str, Path]) -> None:
     """QEMU's user mode gives instructions only, by step and by function."""
     model = reference_model("car", "lstm", shape=SMALL)

@@ -76,7 +76,9 @@ def each(path: Path, what: str, tables: Iterator[T]) -> Iterator[T]:
         yield table
 
 
-def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = True) -> None:
+def check_unpacked(
+    name: str, packed: int, unpacked: int, *, at_once: bool = True, instead: str = "or store it uncompressed"
+) -> None:
     """Check, before memory is taken, that a file does not unpack to far more than recordings do, or than fits.
 
     Args:
@@ -84,6 +86,7 @@ def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = Tru
         packed: its size, bytes.
         unpacked: what it unpacks to, bytes.
         at_once: True if all of it is in memory at the same time.
+        instead: what else the user can do than to leave the file alone, if it unpacks to too much.
 
     Raises:
         DataError: it does.
@@ -91,14 +94,22 @@ def check_unpacked(name: str, packed: int, unpacked: int, *, at_once: bool = Tru
     if unpacked > FREE_BYTES and unpacked > MAX_RATIO * max(1, packed):
         raise DataError(
             f"{name}: {packed:,} bytes would unpack to {unpacked:,}, which is no recording; expected at most "
-            f"{MAX_RATIO} times the size of the file. Do not read the file, or store it uncompressed"
+            f"{MAX_RATIO} times the size of the file. Do not read the file, {instead}"
         )
     if at_once:
         check_fits(name, unpacked)
 
 
-def check_fits(name: str, size: int) -> None:
+IN_PARTS = "or train from parts of the file with data.storage=disk"
+
+
+def check_fits(name: str, size: int, instead: str = IN_PARTS) -> None:
     """Check, before memory is taken, that so many bytes fit into it.
+
+    Args:
+        name: name of the file, for messages.
+        size: what is to be in memory, bytes.
+        instead: what else the user can do than to raise the limit.
 
     Raises:
         DataError: they do not.
@@ -106,7 +117,7 @@ def check_fits(name: str, size: int) -> None:
     try:
         check_memory(name, size)
     except OSError as error:
-        raise DataError(f"{name}: {error}, or train from parts of the file with data.storage=disk") from error
+        raise DataError(f"{name}: {error}, {instead}") from error
 
 
 class _Counted(io.RawIOBase):

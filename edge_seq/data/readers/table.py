@@ -233,7 +233,8 @@ def _cut_at_changes(parts: Iterable[Any], recording_column: str, where: str) -> 
             waiting = []
             part = part.slice(end)
         if len(part) or not waiting:
-            check_fits(where, sum(one.nbytes for one in (*waiting, part)))
+            size = sum(one.nbytes for one in (*waiting, part))
+            check_fits(where, size, "or cut its longest recording, as each is in memory whole")
             waiting.append(part)
     yield pa.concat_tables(waiting)
 

@@ -20,6 +20,7 @@ from edge_seq.data.source import DataSource
 from tests.unit.data.data_builders import source_fields
 
 ROWS = np.array([[k / 10, np.sin(k), np.cos(k)] for k in range(60)])
+WAYS = 4  # to read a file
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None  # faster than a disk
 
 
@@ -107,6 +108,10 @@ _OF_WINDOWS = {"label_column": "y", "column_names": ["ax", "ay"]}
 _OF_TABLE = {"label_column": "label", "time_column": "t"}
 _OF_TIMES = {"label_column": "label"}
 _CHANNELS = [{**one, "name": f"total_acc_{one['name'][1]}"} for one in source_fields()["channels"]]
+_OF_VECTORS = {
+    **{"label_from": "file_name", "time_column": "t"},
+    "channels": [{**one, "name": f"acc.{number}"} for number, one in enumerate(source_fields()["channels"], start=1)],
+}
 _SIGNALS = "\n".join(" ".join(f"{value:.4e}" for value in row) for row in WINDOWS[:, :, 0]).encode() + b"\n"
 # A reader without a sample here fails the tests, so a new reader is fuzzed as the others are.
 SAMPLES: dict[str, Callable[[], tuple[Sample, ...]]] = {
@@ -134,8 +139,8 @@ SAMPLES: dict[str, Callable[[], tuple[Sample, ...]]] = {
         Sample("X.npy", _npy(WINDOWS), beside={"y.npy": _npy(CLASSES)}, fields=_OF_WINDOWS),
     ),
     "mat": lambda: (
-        Sample("walk.mat", _mat(compressed=False)),
-        Sample("walk.mat", _mat(compressed=True)),
+        Sample("walk.mat", _mat(compressed=False), fields=_OF_VECTORS),
+        Sample("walk.mat", _mat(compressed=True), fields=_OF_VECTORS),
         Sample("walk.mat", _hdf5(WINDOWS.T, CLASSES[np.newaxis]), fields=_OF_WINDOWS),
     ),
     "hdf5": lambda: (Sample("walk.h5", _hdf5(WINDOWS, CLASSES), fields=_OF_WINDOWS),),
@@ -158,7 +163,7 @@ def read_sample(sample: Sample, content: bytes, reader: str, way: int) -> None:
         sample: a valid file.
         content: its content before it is packed.
         reader: name of the reader.
-        way: every eighth guesses, every eighth reads in parts; the others read at once, which is faster.
+        way: every fourth guesses, every fourth reads in parts; the others read at once, which is faster.
     """
     with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
         path = Path(folder) / "data" / sample.name
@@ -166,11 +171,11 @@ def read_sample(sample: Sample, content: bytes, reader: str, way: int) -> None:
         path.write_bytes(sample.pack(content))
         for name, other in sample.beside.items():
             (path.parent / name).resolve().write_bytes(other)
-        if way % 8 == 0:
+        if way % WAYS == 0:
             guess = guess_source(Path(folder) / "data" if reader == "channel_windows" else path)
             list(read_signals(guess.source, base=guess.base))
             return
-        in_parts = way % 8 == 1
+        in_parts = way % WAYS == 1
         parts = {"recording_column": "label"} if in_parts and "label" in sample.fields.values() else {}
         fields = source_fields(**{"path": path.name, "format": reader, **sample.fields, **parts})
         list(read_signals(DataSource.model_validate(fields), base=path.parent, in_parts=in_parts))

@@ -81,9 +81,26 @@ def test_a_text_that_all_rows_of_a_parquet_file_share_is_not_unpacked(tmp_path: 
         lambda: guess_source(tmp_path / "text.parquet"),
     )
     for read in reads:
-        with pytest.raises(DataError, match=r"text.parquet: .* would unpack to [\d,]+, which is no recording"):
+        with pytest.raises(
+            DataError,
+            match=r"text.parquet, column 'label', whose rows share long texts: .* would unpack to [\d,]+, which is no "
+            r"recording; .* or write the file again with shorter texts in column 'label'$",
+        ):
             read()
         assert pa.total_allocated_bytes() < 100_000_000
+
+
+def test_shared_texts_that_do_not_fit_the_memory_are_refused_with_what_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parquet_of_one_group(tmp_path / "text.parquet", 2000, [LABEL])
+    monkeypatch.setenv("EDGE_SEQ_MEMORY_LIMIT", "9M")
+    source = DataSource.model_validate(source_fields(path="text.parquet", label_column="label", time_column="t"))
+    parts = DataSource.model_validate({**source.model_dump(), "recording_column": "label"})
+    shorter = "or write the file again with shorter texts in column 'label'"
+    for in_parts, words in ((False, f"data.storage=disk, {shorter}"), (True, f"--memory-limit, {shorter}")):
+        with pytest.raises(DataError, match=f"column 'label', whose rows share long texts: it takes .*{words}$"):
+            list(read_signals(parts if in_parts else source, base=tmp_path, in_parts=in_parts))
 
 
 def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +115,7 @@ def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, m
     with pytest.raises(DataError, match=r"large.parquet: it takes [\d,]+ bytes of memory, .* train from parts"):
         read_parquet(tmp_path / "large.parquet", options)
     # All rows are one recording here, which is in memory whole: it is refused when it exceeds the limit, not after.
-    with pytest.raises(DataError, match="it takes"):
+    with pytest.raises(DataError, match=r"it takes .*--memory-limit, or cut its longest recording, as each is in"):
         list(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
     count = 400_000
     numbers = {name: np.arange(count) // 5000 for name in ("t", "ax", "ay", "label")}
@@ -121,7 +138,7 @@ def test_a_row_group_larger_than_the_memory_is_read_in_batches(tmp_path: Path, m
         assert 0 < peak < 2 * (9 << 20)  # a batch, and what was made of the one before it
     # A page as large as the row group would be in memory whole.
     pa.parquet.write_table(pa.table(long), tmp_path / "large.parquet", **{**one_group, "data_page_size": 1 << 30})
-    with pytest.raises(DataError, match="it takes"):
+    with pytest.raises(DataError, match=r"it takes .*, or write .* with smaller pages .* those of column 'label' are"):
         next(read_parquet_parts(tmp_path / "large.parquet", options, "label"))
 
 

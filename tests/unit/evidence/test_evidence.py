@@ -51,13 +51,15 @@ def measured(**more: Any) -> TargetReport:
 
 
 def documents() -> dict[str, Any]:
-    compared = Comparison(60, 3000, 1_234_000, 0, None, 0.0, ("label",))
+    compared = Comparison(60, 3000, 1_234_000, 0, None, 0.0, ("layer0.hidden_state", "label"))
+    at_ends = Comparison(60, 60, 300, 0, None, 0.0, ("logits", "label"))
     ladder = Ladder(
         MODEL,
         "cd" * 32,
         (
             Rung("exported files are up to date", "exact", "holds", "64 files"),
             Rung("torch = float reference", "budget", "holds", "2e-06, allowed 2e-04", compared),
+            Rung("integer reference = C at full speed", "exact", "holds", "built with gcc", at_ends),
             Rung("integer reference = C on cortex_m4", "exact", "holds", "built with gcc", compared),
             Rung("integer reference = C on riscv32imc", "exact", "skipped", "qemu is not installed"),
         ),
@@ -116,7 +118,8 @@ def test_each_claim_follows_from_its_figures() -> None:
     same = "The exported C and the verification are of the same model, for the stated sensor contract."
     rules = "The plain C meets the rules of MISRA C:2012 that the tool checks, but for documented deviations."
     listed = "All components are listed: the C files with their hashes, and the Python packages that made them."
-    for claim in (slow, stack, budgets, proof, on_m4, same, rules, listed):
+    at_ends = "Integer reference = C at full speed: the same integers in all that a window gives (logits, label)."
+    for claim in (slow, stack, budgets, proof, on_m4, at_ends, same, rules, listed):
         assert right[claim] == "shown", claim
 
     def changed(path: str, change: Any) -> dict[str, str]:
@@ -145,7 +148,7 @@ def test_each_claim_follows_from_its_figures() -> None:
     assert changed(MISRA, MisraReport(None, (), {}, (), "not installed"))[rules] == "not shown"
     assert changed(BILL, {"components": [], "specVersion": "1.5"})[listed] == "failed"
     ladder = documents()[VERIFY]
-    ladder["rungs"][2]["verdict"] = "failed"
+    ladder["rungs"][3]["verdict"] = "failed"
     assert changed(VERIFY, ladder)[on_m4] == "failed"
     with pytest.raises(DataError, match=r"results/verify\.json"):
         changed(VERIFY, {"rungs": 3})

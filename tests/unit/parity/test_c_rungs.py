@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +51,7 @@ def test_c_that_differs_is_located_by_a_traced_build(monkeypatch: pytest.MonkeyP
 
     holds = host(monkeypatch, right, right)
     assert (holds.name, holds.kind, holds.verdict, holds.detail) == (
-        "on the host", "exact", "holds", "built with gcc 12"
+        "on the host", "exact", "holds", f"built with {GCC.described}"
     )  # fmt: skip
     assert holds.comparison is not None
     assert holds.comparison.steps == 9 * 7
@@ -78,7 +80,7 @@ def test_the_fast_library_is_compared_at_the_ends_of_windows(monkeypatch: pytest
     rung = c_rungs.host_library_rung("fast", Path("c"), MODEL, COUNTS, GCC)
     assert rung.comparison is not None
     assert (rung.name, rung.kind, rung.verdict, rung.comparison.values) == ("fast", "exact", "holds", 9 * 5)
-    assert rung.detail == f"built with gcc 12 {' '.join(c_rungs.FAST_FLAGS)}"
+    assert rung.detail == f"built with {GCC.described} {' '.join(c_rungs.FAST_FLAGS)}"
     assert loaded == ["library.so"]
     wrong = 1
     rung = c_rungs.host_library_rung("fast", Path("c"), MODEL, COUNTS, GCC)
@@ -88,18 +90,22 @@ def test_the_fast_library_is_compared_at_the_ends_of_windows(monkeypatch: pytest
 def test_the_self_test_and_the_rung_of_a_target(monkeypatch: pytest.MonkeyPatch) -> None:
     ran: list[object] = []
     monkeypatch.setattr(c_rungs, "self_test_on_host", lambda sources, path, **more: ran.append((path.name, more)))
+    said = Compiler("my compiler", (sys.executable,)).described
+    assert said == f"my compiler (Python {platform.python_version()})", "its name here, and what it says of itself"
     rung = c_rungs.self_test_rung("self-test", Path("c"), GCC)
-    assert rung == Rung("self-test", "exact", "holds", "built with gcc 12")
+    assert rung == Rung("self-test", "exact", "holds", f"built with {GCC.described}")
     assert ran == [("self_test", {"compiler": GCC})]
 
-    target: Any = SimpleNamespace(name="cortex_m9")
-    monkeypatch.setattr(c_rungs, "find_target_compiler", lambda _: (GCC, ""))
-    monkeypatch.setattr(c_rungs, "find_emulator", lambda _: SimpleNamespace(name="an emulator"))
+    target: Any = SimpleNamespace(name="cortex_m9", optimization="-O2")
+    choice = SimpleNamespace(flags=("-mcpu=m9", "-mthumb"))
+    monkeypatch.setattr(c_rungs, "find_target_compiler", lambda _: (GCC, choice))
+    monkeypatch.setattr(c_rungs, "find_emulator", lambda _: SimpleNamespace(described="an emulator 2"))
     monkeypatch.setattr(c_rungs, "build_for_target", lambda _, folder, to, *, traced: (folder.name, to, traced))
     monkeypatch.setattr(c_rungs, "require_answer", lambda program, model: ran.append((program, model)))
     monkeypatch.setattr(c_rungs, "run_on_target", lambda program, model, part: run_reference(model, part))
     rung = c_rungs.target_rung("on it", Path("c"), MODEL, COUNTS, target)
-    assert (rung.name, rung.verdict, rung.detail) == ("on it", "holds", "built with gcc 12, run in an emulator")
+    assert (rung.name, rung.verdict) == ("on it", "holds")
+    assert rung.detail == f"built with {GCC.described} -mcpu=m9 -mthumb -O2, run in an emulator 2"
     assert ran[1:] == [(("plain", target, False), MODEL)]
 
     def missing(_: object) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pytest
 
 from edge_seq.backends.extremes import extreme_makers, windows_in_turn
 from edge_seq.backends.onnx.int_export import export_onnx_int
+from edge_seq.cli import verify as verify_command
 from edge_seq.data.recording import Windows
+from edge_seq.parity import inputs
 from edge_seq.parity.export_rungs import changed_files, exports_rung, require_unchanged
 from edge_seq.parity.inputs import choose_inputs, streams_of
 from edge_seq.parity.ladder import Rung
@@ -28,6 +31,11 @@ def test_windows_are_spread_evenly_and_extreme_ones_follow() -> None:
         assert found.side is WINDOWS
     one = Windows(COUNTS[:1], WINDOWS.labels[:1], WINDOWS.groups[:1])
     assert len(choose_inputs(one, MODEL, max_windows=5, extreme_windows=0).exact) == 1
+
+
+def test_python_compares_as_many_windows_as_the_command() -> None:
+    given = inspect.signature(verify_command.command).parameters
+    assert (given["windows"].default, given["extreme"].default) == (inputs.MAX_WINDOWS, inputs.EXTREME_WINDOWS)
 
 
 def test_each_window_of_a_stream_follows_another() -> None:

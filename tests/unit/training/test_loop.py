@@ -22,7 +22,7 @@ from edge_seq.ir.kind_names import CELL_NAMES  # noqa: E402
 from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError  # noqa: E402
 from edge_seq.training.checkpoint import CHECKPOINT_NAME  # noqa: E402
 from edge_seq.training.config import AugmentationConfig, InitialisationConfig, TrainingConfig  # noqa: E402
-from edge_seq.training.fit import class_weights, learning_rate_at  # noqa: E402
+from edge_seq.training.fit import _seed_epoch, class_weights, learning_rate_at  # noqa: E402
 from edge_seq.training.initialise import initialise  # noqa: E402
 from edge_seq.training.loop import TrainingResult, build_classifier, classifier_of, predict, train  # noqa: E402
 from edge_seq.training.modules import ConvolutionalBaseline  # noqa: E402
@@ -34,6 +34,7 @@ CONFIG = TrainingConfig(
     epochs=5,
     batch_size=32,
     weight_average_decay=0.9,
+    mixup=0.2,
     augmentation=AugmentationConfig(rotation="any", noise=0.05),
 )
 
@@ -125,6 +126,33 @@ def test_a_sample_without_a_label_does_not_count(contract: SensorContract) -> No
     torch.testing.assert_close(
         class_weights(torch.tensor([[UNLABELLED, 0, 0], [UNLABELLED, 0, 1]]), 2), torch.tensor([4 / 6, 2.0])
     )
+
+
+@pytest.mark.parametrize("label_every", ["window", "sample"])
+def test_mixup_mixes_windows_and_their_losses(label_every: str, contract: SensorContract) -> None:
+    config = TrainingConfig(
+        label_every=label_every, keep="last", epochs=1, batch_size=64, dropout=0.0, class_weights="none", mixup=0.4
+    )  # one batch, so that the loss of the epoch is that of the first weights
+    windows = _changing_windows(64, 1)
+    result = train(windows, None, contract, 2, config)
+    torch.manual_seed(config.seed)
+    module = build_classifier(contract, 2, config)
+    initialise(module, config.initialisation, window_length=20)
+    order = torch.randperm(64, generator=_seed_epoch(config.seed, 1))
+    share = float(torch.distributions.Beta(0.4, 0.4).sample())
+    others = order[torch.randperm(64)]
+    x = torch.from_numpy(normalise(windows.counts, result.normalisation))
+    targets = torch.from_numpy((windows.labels if label_every == "window" else windows.sample_labels).astype(np.int64))
+    with torch.no_grad():
+        mixed = share * x[order] + (1 - share) * x[others]
+        logits = module(mixed) if label_every == "window" else module.forward_steps(mixed).flatten(0, 1)
+    of_first, of_others = (
+        float(torch.nn.functional.cross_entropy(logits, targets[at].flatten(), ignore_index=UNLABELLED))
+        for at in (order, others)
+    )
+    assert 0 < share < 1
+    assert of_first != pytest.approx(of_others, rel=1e-3)
+    assert result.history[0].train_loss == pytest.approx(share * of_first + (1 - share) * of_others, rel=1e-5)
 
 
 def test_resuming_with_other_labels_of_samples_is_refused(tmp_path: Path, contract: SensorContract) -> None:

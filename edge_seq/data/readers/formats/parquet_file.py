@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from edge_seq.data.readers.foreign import check_fits, check_unpacked
+from edge_seq.data.readers.foreign import IN_PARTS, check_fits, check_unpacked
 from edge_seq.data.readers.formats.parquet_pages import ColumnPages, column_pages
 from edge_seq.data.readers.table import (
     Reader,
@@ -43,7 +43,7 @@ def read_parquet_parts(path: Path, options: ReadOptions, recording_column: str) 
         batches = file.iter_batches(batch_size=rows, columns=columns, use_threads=False)
         schema = pa.schema([file.schema_arrow.field(name) for name in columns])
         tables = itertools.chain([schema.empty_table()], (pa.Table.from_batches([one]) for one in batches))
-        parts = (texts_unpacked(path, one) for one in tables)
+        parts = (texts_unpacked(path, one, in_parts=True) for one in tables)
         yield from whole_recordings(parts, recording_column, options, where=path.name)
 
 
@@ -110,31 +110,44 @@ def rows_at_once(path: Path, pages: Mapping[str, ColumnPages]) -> int:
         # Pages, and what is read of them, are in memory together.
         needed = 8 * rows * len(pages) + 2 * sum(one.most_bytes(rows) for one in pages.values())
         if rows <= LEAST_ROWS or needed <= memory_limit():
-            check_fits(path.name, needed)
+            name = max(pages, key=lambda one: pages[one].most_bytes(rows), default="")
+            check_fits(
+                path.name,
+                needed,
+                f"or write the file again with smaller pages (data_page_size in pyarrow): those of column {name!r} are "
+                "the largest, and a page is in memory whole",
+            )
             return rows
         rows //= 2
 
 
-def texts_unpacked(path: Path, table: Any) -> Any:
+def texts_unpacked(path: Path, table: Any, *, in_parts: bool = False) -> Any:
     """Give each row its own text, once the sum of their lengths is known.
 
     Args:
         path: the file.
         table: ``pyarrow.Table`` that was read from it.
+        in_parts: True if it is a part of the file.
 
     Raises:
-        DataError: the texts take far more memory than those of recordings, or than fits.
+        DataError: the texts take far more memory than those of recordings, or than fits; the message names the column
+            with the longest.
     """
     pa = import_pyarrow()
     compute = pa.compute
     texts = [pa.dictionary(pa.int32(), kind) for kind in (pa.string(), pa.binary())]
     names = [field.name for field in table.schema if field.type in texts]
-    total = 0
+    totals = dict.fromkeys(names, 0)
     for name in names:
         for chunk in table.column(name).chunks:
             lengths = compute.binary_length(chunk.dictionary)
-            total += compute.sum(lengths.take(chunk.indices), min_count=0).as_py()
-    check_unpacked(path.name, path.stat().st_size, total)
+            totals[name] += compute.sum(lengths.take(chunk.indices), min_count=0).as_py()
+    if names:
+        longest = max(names, key=lambda one: totals[one])
+        where = f"{path.name}, column {longest!r}, whose rows share long texts"
+        instead = f"or write the file again with shorter texts in column {longest!r}"
+        check_unpacked(where, path.stat().st_size, sum(totals.values()), at_once=False, instead=instead)
+        check_fits(where, sum(totals.values()), instead if in_parts else f"{IN_PARTS}, {instead}")
     for name in names:
         index = table.column_names.index(name)
         table = table.set_column(index, name, table.column(name).cast(table.schema.field(name).type.value_type))

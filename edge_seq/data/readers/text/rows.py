@@ -231,10 +231,11 @@ class _Block:
         types.update(dict.fromkeys(self.options.numeric, pa.float64()))
         if not lines:
             return pa.table({name: pa.array([], kind) for name, kind in types.items()})
+        content = "\n".join(lines).encode("utf-8", "replace") + b"\n"
         return pa.csv.read_csv(
-            io.BytesIO("\n".join(lines).encode("utf-8", "replace") + b"\n"),
+            io.BytesIO(content),
             read_options=pa.csv.ReadOptions(
-                use_threads=False, block_size=1 << 22, column_names=list(self.dialect.names)
+                use_threads=False, block_size=len(content), column_names=list(self.dialect.names)
             ),
             parse_options=pa.csv.ParseOptions(delimiter=self._delimiter, ignore_empty_lines=False),
             convert_options=pa.csv.ConvertOptions(
