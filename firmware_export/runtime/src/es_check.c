@@ -163,7 +163,8 @@ static void add_settings(es_check_t *check, const es_model_t *model)
     }
     add16s(check, model->input_shift, model->num_channels);
     if (model->num_magnitudes != 0u) { /* those were zeros; the shifts and the axes follow */
-        add16s(check, model->input_shift + model->num_channels, es_num_features(model) + 3u * model->num_magnitudes);
+        add16s(check, model->input_shift + model->num_channels,
+               (size_t)es_num_features(model) + 3u * (size_t)model->num_magnitudes);
     }
     for (index = 0; index < ES_HASH_BYTES; index++) {
         add(check, model->hash[index], 1);

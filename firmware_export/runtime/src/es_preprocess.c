@@ -137,7 +137,8 @@ static void add_magnitudes(es_context_t *context)
         unsigned number;
         for (number = 0; number < 3u; number++) {
             const int32_t feature = context->features[*axis];
-            square += (uint32_t)(feature * feature);
+            const int32_t product = feature * feature;
+            square += (uint32_t)product;
             axis++;
         }
         /* Numbers from 2^30 on, at most 3 * 2^30, have a root above the largest result. */

@@ -392,7 +392,7 @@ static refusal_t serve_hello(es_wire_t *wire)
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
                    (setup->state != NULL ? HAS_STATE : 0u) | (model->decision_words != 0u ? HAS_DECISION : 0u) |
                    (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u) |
-                   (setup->adapt != NULL ? HAS_ADAPT : 0u) | (MAGNITUDE * model->num_magnitudes));
+                   (setup->adapt != NULL ? HAS_ADAPT : 0u) | (MAGNITUDE * (uint32_t)model->num_magnitudes));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));
