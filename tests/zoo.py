@@ -25,10 +25,12 @@ from edge_seq.ir.kind_names import (
     PADDINGS,
     POOLINGS,
     STATISTICS,
+    WEIGHT_BITS,
     Activation,
     CellName,
     Padding,
     Pooling,
+    WeightBits,
 )
 from edge_seq.ir.kinds import Dense, Layer, kind_named
 from edge_seq.ir.model import (
@@ -42,7 +44,7 @@ from edge_seq.ir.model import (
     SequenceModel,
 )
 from edge_seq.ir.range_proof import FEATURE_LIMIT
-from edge_seq.ir.rows import FloatRows, IntRows, effective_weights, is_coarse, padded
+from edge_seq.ir.rows import FloatRows, IntRows, effective_weights, fill_lower_halves, is_coarse, padded
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
@@ -65,6 +67,7 @@ class Spec:
         dense: units and activation of each dense layer.
         front: pools over time, and convolutions with their units instead of rows.
         backward: layers that run backward, each with the layer before it a bidirectional one.
+        weight_bits: bits of the narrow weights of each layer of an integer model; empty for 8.
     """
 
     cells: tuple[CellName, ...]
@@ -77,6 +80,7 @@ class Spec:
     dense: tuple[tuple[int, Activation], ...] = ()
     front: tuple[Conv[Any] | TimePool, ...] = ()
     backward: tuple[int, ...] = ()
+    weight_bits: tuple[WeightBits, ...] = ()
 
     @property
     def features(self) -> int:
@@ -131,6 +135,7 @@ def spec(
     dense: tuple[tuple[int, Activation], ...] = (),
     front: tuple[Conv[Any] | TimePool, ...] = (),
     backward: tuple[int, ...] = (),
+    weight_bits: tuple[WeightBits, ...] = (),
 ) -> Spec:
     """A :class:`Spec` whose layers are all of one cell."""
     return Spec(
@@ -144,6 +149,7 @@ def spec(
         dense,
         front,
         backward,
+        weight_bits,
     )
 
 
@@ -245,7 +251,7 @@ def quantized_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitude: 
     """A random float model, calibrated on random counts and quantized: numbers as a user's model has them."""
     model = random_float_model(spec, name=name, seed=seed, amplitude=amplitude)
     counts = random_counts(8, spec.window_length, spec.channels, seed=seed, sigma=300.0)
-    return with_decision(quantize(model, calibrate(model, counts)), spec.readout.decision)
+    return with_decision(quantize(model, calibrate(model, counts), spec.weight_bits), spec.readout.decision)
 
 
 def with_decision(model: IntModel, stage: DecisionStage | None) -> IntModel:
@@ -255,12 +261,14 @@ def with_decision(model: IntModel, stage: DecisionStage | None) -> IntModel:
     return decided
 
 
-def _extreme_narrow(rng: np.random.Generator, rows: int, columns: int) -> NDArray[np.int8]:
-    """int8 [rows, padded(columns)]: -128, 127, -1, 0 and anything; padding too, as it meets zeros."""
+def _extreme_narrow(rng: np.random.Generator, rows: int, columns: int, bits: WeightBits = 8) -> NDArray[np.int8]:
+    """int8 [rows, padded(columns)]: -128, 127, -1, 0 and anything; padding too, as it meets zeros. Of 4 bits: with
+    the lower halves of bytes that follow."""
     shape = (rows, padded(columns))
     anything = rng.integers(-128, 128, shape)
     chosen = rng.choice(np.array([-128, 127, -1, 0]), shape)
-    return np.where(rng.random(shape) < 0.5, anything, chosen).astype(np.int8)
+    narrow = np.where(rng.random(shape) < 0.5, anything, chosen).astype(np.int8)
+    return narrow if bits == 8 else fill_lower_halves(narrow)
 
 
 def _narrow_bound(narrow: NDArray[np.int8]) -> NDArray[np.int64]:
@@ -276,6 +284,7 @@ def extreme_rows(
     narrow_input: int = 0,
     narrow_hidden: int = 0,
     centre: int = ARGUMENT_OFFSET,
+    bits: WeightBits = 8,
 ) -> IntRows:
     """Rows of extreme weights. A third are *full*: wide weights and bias use up the proven bound to 2^31 - 1 exactly.
     The others are *lively*: their result moves about ``centre``, so that states do not stick at the ends.
@@ -287,9 +296,10 @@ def extreme_rows(
         narrow_input: number of units of the layer below that they see.
         narrow_hidden: number of units of their own layer that they see.
         centre: where a lively row's result lies without input; the table's middle for gates, 0 for the head.
+        bits: bits of the narrow weights.
     """
-    input_weights = _extreme_narrow(rng, rows, narrow_input)
-    hidden_weights = _extreme_narrow(rng, rows, narrow_hidden)
+    input_weights = _extreme_narrow(rng, rows, narrow_input, bits)
+    hidden_weights = _extreme_narrow(rng, rows, narrow_hidden, bits)
     left = INT32_MAX - _narrow_bound(input_weights) - _narrow_bound(hidden_weights)
     full = rng.random(rows) < 1 / 3
 
@@ -365,7 +375,9 @@ def _extreme_front(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
     return tuple(front)
 
 
-def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int) -> Layer[IntRows]:
+def _extreme_cell(
+    rng: np.random.Generator, kind: CellName, wide: int, below: int, hidden: int, bits: WeightBits
+) -> Layer[IntRows]:
     entry = kind_named(kind)
     rows = {
         group.name: extreme_rows(
@@ -374,6 +386,7 @@ def _extreme_cell(rng: np.random.Generator, kind: CellName, wide: int, below: in
             wide=wide * group.sees_input,
             narrow_input=below * group.sees_input,
             narrow_hidden=hidden * group.sees_state,
+            bits=bits,
         )
         for group in entry.rows
     }
@@ -393,7 +406,8 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         first = not spec.front and (index == 0 or (index == 1 and 1 in spec.backward))
         units, parts = spec.layer_inputs[index]
         below = 0 if first else parts * padded(units)
-        layers.append(_extreme_cell(rng, kind, spec.features if first else 0, below, hidden))
+        bits = spec.weight_bits[index] if spec.weight_bits else 8
+        layers.append(_extreme_cell(rng, kind, spec.features if first else 0, below, hidden, bits))
     dense = tuple(
         Dense(
             _extreme_behind(rng, spec, index, size, centre=ARGUMENT_OFFSET if activation == "tanh" else 0), activation
@@ -526,7 +540,14 @@ def random_chain(seed: int) -> Spec:
         ),
         readout=_some_readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
         dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
+        weight_bits=_some_bits(seed, len(cells)),
     )
+
+
+def _some_bits(seed: int, layers: int) -> tuple[WeightBits, ...]:
+    """8 for all layers, or 8 or 4 for each."""
+    rng = np.random.default_rng(seed + 30_000)
+    return tuple(WEIGHT_BITS[int(rng.integers(2))] for _ in range(layers)) if rng.random() < 0.5 else ()
 
 
 def _some_readout(pooling: Pooling, label_every: LabelEvery, at_window_end: AtWindowEnd) -> Readout:
@@ -574,7 +595,9 @@ def random_two_way_chain(seed: int) -> Spec:
             cells.append(str(rng.choice(CELLS)) if rng.random() < 0.2 else cell)  # type: ignore[arg-type]
             hidden.append(size)
     readout = Readout("mean_max" if shape.readout.flattens else shape.readout.pooling)
-    return replace(shape, cells=tuple(cells), hidden=tuple(hidden), backward=tuple(backward), readout=readout)
+    bits = _some_bits(seed, len(cells))
+    made = replace(shape, cells=tuple(cells), hidden=tuple(hidden), backward=tuple(backward), readout=readout)
+    return replace(made, weight_bits=bits)
 
 
 # Cell, name and companding of the awkward shapes whose features go through a logarithm.
@@ -600,7 +623,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
     companding = {shape: bits for kind, shape, bits in _COMPANDED if kind == cell}
     magnitude = [shape for kind, shape in _MAGNITUDES if kind == cell]
     return {
-        "small": spec(cell, 5, companding=companding.get("small")),
+        "small": spec(cell, 5, companding=companding.get("small"), weight_bits=(4,) if cell == "gru" else ()),
         "one": spec(
             cell, 1, channels=1, classes=2, window_length=1, pooling="mean", label_every="sample", at_window_end="carry"
         ),
@@ -624,6 +647,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             label_every="sample",
             dense=((5, "relu"), (6, "none")),
             front=(convolution(6, "tanh", 2, dilation=2, padding="valid"), TimePool("mean", 3, 2)),
+            weight_bits=(4, 8, 4),
         ),
         "stream": spec(
             *(cell, 4),
@@ -643,6 +667,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             pooling="max",
             at_window_end="carry",
             label_every="sample",
+            weight_bits=(4, 4),
         ),
         "mixed": Spec(
             mixed,

@@ -404,7 +404,11 @@ def train(
 
 @in_python
 def quantize(
-    model: TrainedModel | ImportedModel | FloatModel, *, calibration: Data, quiet: bool = False
+    model: TrainedModel | ImportedModel | FloatModel,
+    *,
+    calibration: Data,
+    weight_bits: int | Sequence[int] = 8,
+    quiet: bool = False,
 ) -> QuantizedModel:
     """Make the integer model, prove that it cannot overflow, and measure the quantisation cost.
 
@@ -412,9 +416,12 @@ def quantize(
         model: Trained or imported network, or any float model.
         calibration: Data for the calibration. Streams of its training part are observed. The cost is measured on its
             validation windows, or on its training windows if there are none.
+        weight_bits: Bits of the recurrent layers' weights on states, 8 or 4: one number for all layers, or one for
+            each. With 4 they take half of the flash.
         quiet: True shows no progress bar.
 
     Raises:
+        ConfigError: ``weight_bits`` has other numbers, or is for another number of layers.
         ContractError: the data have another sensor contract than the model.
         DataError: the data have no windows to calibrate with.
         RangeProofError: the model cannot be proven free of overflow.
@@ -439,6 +446,7 @@ def quantize(
             float_model,
             calibration.prepared.calibration,
             windows,
+            weight_bits=(weight_bits,) if isinstance(weight_bits, int) else weight_bits,
             progress=lambda done, what: update(done, note=what),
         )
         update(QUANTIZE_STEPS)

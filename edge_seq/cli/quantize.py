@@ -32,6 +32,8 @@ def print_summary(summary: QuantizationSummary) -> None:
         f"{summary.parameters} parameters ({PARAMETERS_NOTE}): {summary.weight_bytes} bytes of weights and "
         f"biases, {summary.deployed_bytes} bytes in flash with padding and multipliers"
     )
+    if summary.weight_bits is not None:
+        print_line(f"bits of the recurrent layers' weights on states: {', '.join(map(str, summary.weight_bits))}")
     print_warning(summary.split_note.warning)
     print_line(
         f"float and integer model give the same label on "
@@ -50,6 +52,15 @@ def print_summary(summary: QuantizationSummary) -> None:
 
 def command(
     run: Annotated[Path, typer.Argument(help="Folder of a trained run.")],
+    weight_bits: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--weight-bits",
+            metavar="8|4",
+            help="Bits of the recurrent layers' weights on states: once for all layers, or once for each, from the "
+            "input up. With 4 they take half of the flash. Default: quantization.weight_bits of the run, which is 8.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Quantize the float model of a run to an integer model, and prove that no input can make it overflow.
@@ -65,7 +76,7 @@ def command(
 
     opened = open_run(run)
     with progress("quantizing", 1, quiet=as_json) as update:
-        summary = quantize_run(opened, progress=update)
+        summary = quantize_run(opened, weight_bits=weight_bits or (), progress=update)
     if as_json:
         print_json(summary)
     else:

@@ -25,6 +25,10 @@ Statistic = Literal["mean", "max"]
 # states of the window, one behind the other.
 Pooling = Literal["last", "mean", "max", "mean_max", "flatten"]
 
+# Bits of a recurrent layer's narrow weights, the usual number first.
+WeightBits = Literal[8, 4]
+
+WEIGHT_BITS: tuple[WeightBits, ...] = get_args(WeightBits)
 CELL_NAMES: tuple[CellName, ...] = get_args(CellName)
 KIND_NAMES: tuple[KindName, ...] = get_args(KindName)
 ACTIVATIONS: tuple[Activation, ...] = get_args(Activation)

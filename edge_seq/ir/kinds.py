@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
-from edge_seq.ir.kind_names import KIND_NAMES, Activation, KindName
-from edge_seq.ir.rows import FloatRows, Rows
+from edge_seq.ir.kind_names import KIND_NAMES, Activation, KindName, WeightBits
+from edge_seq.ir.rows import QUAD, FloatRows, IntRows, Rows, fill_lower_halves
 
 # What a result of a row is used for: argument of a sigmoid (which is halved for the tanh table), argument of a tanh, or
 # a number as it is.
@@ -384,6 +384,16 @@ def arrays_of(layer: Layer[Any]) -> dict[str, NDArray[Any]]:
 def hidden_size(layer: Layer[Any]) -> int:
     """Number of hidden units, H."""
     return len(next(iter(row_groups(layer).values())).bias)
+
+
+def narrow_bits(layer: Layer[IntRows]) -> WeightBits:
+    """Bits that are stored of a narrow weight of an integer layer: 4 if the lower halves of all bytes follow from the
+    upper ones, as :func:`edge_seq.ir.rows.fill_lower_halves` says, else 8. A layer without two quads side by side has
+    8."""
+    narrow = [array for rows in row_groups(layer).values() for array in (rows.narrow_input, rows.narrow_hidden)]
+    if all(array.shape[1] < 2 * QUAD for array in narrow):
+        return 8
+    return 4 if all((fill_lower_halves(array) == array).all() for array in narrow) else 8
 
 
 def input_size(layer: Layer[FloatRows]) -> int:

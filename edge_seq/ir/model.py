@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.front import Conv, FrontLayer, outputs_of, settings_of
-from edge_seq.ir.kind_names import Pooling, Statistic
-from edge_seq.ir.kinds import Dense, Layer, arrays_of, constants_of, hidden_size, row_groups
-from edge_seq.ir.rows import FloatRows, IntRows, Rows
+from edge_seq.ir.kind_names import Pooling, Statistic, WeightBits
+from edge_seq.ir.kinds import Dense, Layer, arrays_of, constants_of, hidden_size, narrow_bits, row_groups
+from edge_seq.ir.rows import QUAD, FloatRows, IntRows, Rows, operand_columns, padded
 from edge_seq.support.results import to_plain, written
 
 LabelEvery = Literal["window", "sample"]
@@ -325,11 +325,11 @@ def weight_bytes(model: IntModel) -> int:
     total = 0
     sizes = model.hidden_sizes
     for layer, cell in enumerate(model.layers):
+        bits = narrow_bits(cell)
         for rows in row_groups(cell).values():
-            units, parts = model.layer_inputs[layer]
-            inputs = 2 * rows.wide.shape[1] + (units * parts if rows.narrow_input.size else 0)
-            hidden = sizes[layer] if rows.narrow_hidden.size else 0
-            total += len(rows.bias) * (inputs + hidden + 4)
+            inputs = _narrow_bytes(*model.layer_inputs[layer], bits) if rows.narrow_input.size else 0
+            hidden = _narrow_bytes(sizes[layer], 1, bits) if rows.narrow_hidden.size else 0
+            total += len(rows.bias) * (2 * rows.wide.shape[1] + inputs + hidden + 4)
         total += sum(array.nbytes for array in constants_of(cell).values())
     for one in model.front:
         if isinstance(one, Conv):
@@ -342,6 +342,14 @@ def weight_bytes(model: IntModel) -> int:
     return total + sum(size * (seen + 4) for size, seen in zip(outputs, sees, strict=True))
 
 
+def _narrow_bytes(units: int, parts: int, bits: WeightBits) -> int:
+    """Bytes of a row's narrow weights on so many units and parts, without padding."""
+    if bits == 8:
+        return units * parts
+    alone = int((operand_columns(units, parts) < parts * padded(units) % (2 * QUAD)).sum())  # columns of 8 bits
+    return alone + -(-(units * parts - alone) // 2)
+
+
 def without_decision(model: IntModel) -> IntModel:
     """The same model without its decision stage. Its labels do not change."""
     return dataclasses.replace(model, readout=dataclasses.replace(model.readout, decision=None))
@@ -352,7 +360,14 @@ def deployed_bytes(model: IntModel) -> int:
     centroids and radii of a distance."""
     distance = None if model.readout.decision is None else model.readout.decision.unknown_distance
     of_distance = 0 if distance is None else distance.num_bytes
-    return sum(int(array.nbytes) for array in named_arrays(model).values()) + of_distance
+    saved: int = sum(
+        len(array) * QUAD * (array.shape[1] // (2 * QUAD))  # every second quad is left out
+        for layer in model.layers
+        if narrow_bits(layer) == 4
+        for rows in row_groups(layer).values()
+        for array in (rows.narrow_input, rows.narrow_hidden)
+    )
+    return sum(int(array.nbytes) for array in named_arrays(model).values()) - saved + of_distance
 
 
 def canonical_json(data: Any) -> str:

@@ -96,6 +96,35 @@ def is_coarse(size: int, parts: int = 1) -> NDArray[np.bool_]:
     return np.tile(np.arange(size) % QUAD >= QUAD // 2, parts)
 
 
+# Columns of two quads in the order in which weights of 4 bits are chosen, and the column whose four bits are the lower
+# half of each byte: those follow from what was chosen before. The first column has zeros there.
+NIBBLE_ORDER = (4, 0, 6, 2, 5, 1, 7, 3)
+LOWER_HALF_FROM = {0: 4, 6: 0, 2: 6, 5: 2, 1: 5, 7: 1, 3: 7}
+
+
+def fill_lower_halves(narrow: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Narrow weights of 4 bits from their upper halves: the other half of each byte follows (SPEC.md, section 12).
+
+    With the words of two quads as 32-bit numbers, the second becomes the first shifted left by four. Of an odd number
+    of quads, the first is alone and keeps its bytes.
+
+    Args:
+        narrow: int8 [R, N], N a multiple of four.
+
+    >>> fill_lower_halves(np.array([[0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0x00]], np.int8))[0].tolist()
+    [21, 38, 55, 64, 80, 99, 113, 2]
+    """
+    filled: NDArray[np.int8] = narrow.copy()
+    alone = narrow.shape[1] % (2 * QUAD)
+    upper = narrow.view(np.uint8) >> 4
+    for column in range(2 * QUAD):
+        here = filled.view(np.uint8)[:, alone + column :: 2 * QUAD]
+        here &= 0xF0
+        if column in LOWER_HALF_FROM:
+            here |= upper[:, alone + LOWER_HALF_FROM[column] :: 2 * QUAD]
+    return filled
+
+
 def effective_weights(narrow: NDArray[np.int8]) -> NDArray[np.int32]:
     """The integers that narrow weights represent.
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from edge_seq.data.simulator.options import CarStatesOptions
 from edge_seq.data.source import hint_for_recordings, is_recordings, is_source_table
 from edge_seq.ir.c_names import is_awkward, why_reserved
+from edge_seq.ir.kind_names import WeightBits
 from edge_seq.ir.verify import check_model_name
 from edge_seq.scores.one_class import ANOMALY
 from edge_seq.support.errors import ConfigError, ModelError
@@ -137,12 +138,21 @@ class QuantizationConfig(StrictTable):
         calibration_windows_per_stream: length of a stream in windows. Long streams show how far a cell state can drift.
         min_agreement_rate: share of held-out windows on which float and integer model must give the same label.
         max_macro_f1_loss: largest loss of macro-F1, as a share of 1.
+        weight_bits: bits of the weights of the recurrent layers on states, 8 or 4: one number for all layers, or one
+            for each. With 4 bits these weights take half of the flash; weights of features, of other kinds of layers
+            and of the head stay as they are.
     """
 
     calibration_streams: int = Field(default=128, ge=1)
     calibration_windows_per_stream: int = Field(default=4, ge=1)
     min_agreement_rate: float = Field(default=0.99, ge=0, le=1)
     max_macro_f1_loss: float = Field(default=0.005, ge=0, le=1)
+    weight_bits: tuple[WeightBits, ...] = Field(default=(8,), min_length=1, max_length=8)
+
+    @field_validator("weight_bits", mode="before")
+    @classmethod
+    def _one_number_for_all(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
 
 
 class RunConfig(StrictTable):

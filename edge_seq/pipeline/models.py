@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from edge_seq.data.recording import SIDES, Dataset, Windows
 from edge_seq.data.stored import blocks
 from edge_seq.frontends.to_torch import state_dict_of, training_options
 from edge_seq.ir.contract import contract_to_dict
+from edge_seq.ir.kinds import narrow_bits
 from edge_seq.ir.model import (
     AtWindowEnd,
     FloatModel,
@@ -288,6 +289,7 @@ def quantize_model(
     streams: NDArray[np.int16],
     windows: Windows,
     *,
+    weight_bits: Sequence[int] = (),
     progress: Callable[[int, str], None] = lambda *_: None,
 ) -> Quantized:
     """Calibrate, quantize with the proof that nothing can overflow, and measure the quantisation cost.
@@ -296,16 +298,18 @@ def quantize_model(
         model: Float model.
         streams: int16 [B, T, C], raw counts of training recordings.
         windows: Labelled windows for the cost, from the validation part if there is one.
+        weight_bits: Bits of the recurrent layers' weights, see :func:`edge_seq.quant.quantize.quantize`.
         progress: Called with the number of steps done, of ``QUANTIZE_STEPS``, and the current step.
 
     Raises:
+        ConfigError: ``weight_bits`` are not for as many layers.
         DataError: the counts do not fit the model.
         RangeProofError: the model cannot be proven free of overflow.
     """
     progress(0, "calibrating")
     calibration = calibrate(model, streams)
     progress(1, "quantizing")
-    quantized = quantize(model, calibration)
+    quantized = quantize(model, calibration, weight_bits)
     progress(2, "measuring the cost")
     logits = {"float": float_logits(model, windows.counts), "int": real_logits(quantized, windows.counts)}
     cost = quantisation_cost(softmax(logits["float"]), softmax(logits["int"]))
@@ -352,6 +356,7 @@ class QuantizationSummary(Result):
         calibration: Ranges seen on the calibration streams.
         input_shift: [F], left shift of each feature.
         cell_frac_bits: [L], fractional bits of each layer's calibrated state.
+        weight_bits: [L], bits of each recurrent layer's weights on states; None if all have 8.
         saturation: How often traced values were at the end of their range.
         by_gate: Error of each gate and state against the float model.
         cost: Agreement of the two models.
@@ -375,6 +380,7 @@ class QuantizationSummary(Result):
     cost: CostOnSide
     reliability: ReliabilityOnSide
     range_proof: tuple[Bound, ...]
+    weight_bits: tuple[int, ...] | None = field(default=None, metadata=written(unless_none=True))
     note: str | None = field(default=None, metadata=written(unless_none=True))
     warning: str | None = field(default=None, metadata=written(unless_none=True))
 
@@ -405,6 +411,7 @@ def summarise_quantization(
         note: Remark for the record.
     """
     quantized, calibration = made.model, made.calibration
+    bits = tuple(narrow_bits(layer) for layer in quantized.layers)
     return QuantizationSummary(
         model_hash=model_hash(quantized),
         float_model_hash=model_hash(model),
@@ -422,6 +429,7 @@ def summarise_quantization(
         cost=CostOnSide(side, made.cost),
         reliability=ReliabilityOnSide(side, reliability(windows.labels, temperature, made.logits)),
         range_proof=range_bounds(quantized),
+        weight_bits=None if set(bits) == {8} else bits,
         note=note,
         warning=agreement_warning(made.cost.agreement_rate, least_agreement, side=side),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,19 +20,22 @@ from edge_seq.arithmetic.fixed_point import (
 )
 from edge_seq.arithmetic.tables import ARGUMENT_FRAC_BITS, ARGUMENT_OFFSET
 from edge_seq.ir.front import Conv, FrontLayer, TimePool
-from edge_seq.ir.kind_names import Activation
+from edge_seq.ir.kind_names import WEIGHT_BITS, Activation, WeightBits
 from edge_seq.ir.kinds import Constant, Dense, Layer, Use, constants_of, hidden_size, kind_of, row_groups
 from edge_seq.ir.model import FloatModel, IntFormat, IntModel, SequenceModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, IntRows, operand_columns, padded, rows_of_steps
 from edge_seq.ir.verify import pool_reciprocals, verify
 from edge_seq.quant.calibrate import Calibration
-from edge_seq.quant.rounding import NARROW_MAX, RealRows, round_rows
-from edge_seq.support.errors import ModelError, RangeProofError
+from edge_seq.quant.rounding import NARROW_MAX, NIBBLE, RealRows, round_rows
+from edge_seq.support.errors import ConfigError, ModelError, RangeProofError
 
 FEATURE_UNIT_TARGET = 2048  # one standard deviation stays below this many feature counts, so 16 deviations fit
 # Largest weight of a dense layer with relu or none, as it is deployed: half of what the largest multiplier can give.
 DENSE_WEIGHT_MAX = 32.0
+
+# Scales of weights with 4 bits that are tried, as shares of that at which the largest weight fits.
+SHARES = np.linspace(1.0, 0.6, 9)
 
 Real = NDArray[np.float64]
 
@@ -110,13 +114,15 @@ def _selection(columns: NDArray[np.int64], padded_size: int, size: int, parts: i
     return matrix
 
 
-def _with_multiplier(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real) -> IntRows:
+def _with_multiplier(
+    real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64], moments: Real, bits: WeightBits
+) -> IntRows:
     """Round all weights at the scale that ``multiplier`` defines.
 
     As the result, floor(acc m / 2^16), is gain * y in Q16, one unit of the accumulator is worth m / (2^32 gain).
     """
     unit = multiplier / (2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain)
-    rounded = round_rows(real, unit, moments)
+    rounded = round_rows(real, unit, moments, bits=bits)
     result_bias = rounded.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset + 0.5
     bias = np.rint(result_bias * 2.0**MULTIPLIER_SHIFT / multiplier)
     return IntRows(
@@ -148,20 +154,35 @@ def _summed_rows(real: RealRows, purpose: _Purpose, multiplier: NDArray[np.int64
     )
 
 
+def _best_shares(real: RealRows, unit: Real, moments: Real, bits: WeightBits) -> Real:
+    """Share [R] of the scale ``unit`` [R] at which a row's result has the least error: with a finer scale the largest
+    weights do not fit, but all others are nearer to what they were."""
+    smallest = np.maximum(unit, np.finfo(np.float64).tiny ** 0.5)  # of a row without weights
+    tried = RealRows(**{name: np.concatenate([part] * len(SHARES)) for name, part in vars(real).items()})
+    rounded = round_rows(tried, np.outer(SHARES, smallest).ravel(), moments, bits=bits)
+    best: Real = SHARES[rounded.error.reshape(len(SHARES), -1).argmin(axis=0)]
+    return best
+
+
 def _largest_magnitude(weights: Real) -> Real:
     return np.asarray(np.abs(weights).max(axis=1, initial=0.0), dtype=np.float64)
 
 
-def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str, *, steps: int = 0) -> IntRows:
+def _quantize_rows(
+    real: RealRows, purpose: _Purpose, moments: Real, what: str, *, steps: int = 0, bits: WeightBits = 8
+) -> IntRows:
     """Quantize rows with the smallest multiplier (finest scale) at which all weights fit and nothing can overflow.
 
-    With ``steps``, they see the states of so many steps, and ``real`` has a row for each step of each row.
+    With ``steps``, they see the states of so many steps, and ``real`` has a row for each step of each row. Narrow
+    weights of 4 ``bits`` have the scale at which the row's result has the least error.
     """
+    largest_narrow = NARROW_MAX if bits == 8 else NARROW_MAX // NIBBLE * NIBBLE
     per_unit = 2.0 ** (MULTIPLIER_SHIFT + ARGUMENT_FRAC_BITS) * purpose.gain
     narrow = np.maximum(_largest_magnitude(real.narrow_input), _largest_magnitude(real.narrow_hidden))
-    needed = np.maximum(
-        narrow / NARROW_MAX * per_unit / 2.0**FINE_FRAC_BITS, _largest_magnitude(real.wide) / INT16_MAX * per_unit
-    )
+    of_narrow = narrow / largest_narrow * per_unit / 2.0**FINE_FRAC_BITS
+    if bits == 4:
+        of_narrow = of_narrow * _best_shares(real, of_narrow / per_unit, moments, bits)
+    needed = np.maximum(of_narrow, _largest_magnitude(real.wide) / INT16_MAX * per_unit)
     bias_magnitude = np.abs(real.bias * purpose.gain * 2.0**ARGUMENT_FRAC_BITS + purpose.offset) + 1
     needed = np.maximum(needed, bias_magnitude * 2.0**MULTIPLIER_SHIFT / INT32_MAX)
     if steps:  # all steps of a row have one multiplier
@@ -182,7 +203,7 @@ def _quantize_rows(real: RealRows, purpose: _Purpose, moments: Real, what: str, 
             rows = _summed_rows(real, purpose, multiplier.astype(np.int64), moments)
             bounds = accumulator_bounds(rows_of_steps(rows, steps)).reshape(-1, steps).max(axis=1)
         else:
-            rows = _with_multiplier(real, purpose, multiplier.astype(np.int64), moments)
+            rows = _with_multiplier(real, purpose, multiplier.astype(np.int64), moments, bits)
             bounds = accumulator_bounds(rows)
         excess = bounds / INT32_MAX
         if (excess <= 1).all():
@@ -218,7 +239,12 @@ def _quantize_constant(constant: Constant, values: NDArray[np.float32]) -> NDArr
 
 
 def _quantize_layer(
-    layer: Layer[FloatRows], index: int, layer_input: tuple[int, int], moments: Real, fold: _Fold | None
+    layer: Layer[FloatRows],
+    index: int,
+    layer_input: tuple[int, int],
+    moments: Real,
+    fold: _Fold | None,
+    bits: WeightBits,
 ) -> Layer[IntRows]:
     units, parts = layer_input
     kind, float_rows, constants = kind_of(layer), row_groups(layer), constants_of(layer)
@@ -227,7 +253,8 @@ def _quantize_layer(
         rows = float_rows[group.name]
         real = _upper_layer_rows(rows, parts) if fold is None else _first_layer_rows(rows, fold)
         seen = _seen_columns(real, units * parts, moments, fold, parts)
-        integers[group.name] = _quantize_rows(real, _purpose(group.use), seen, f"layer{index}.{group.name}")
+        what = f"layer{index}.{group.name}"
+        integers[group.name] = _quantize_rows(real, _purpose(group.use), seen, what, bits=bits)
     for constant in kind.constants:
         integers[constant.name] = _quantize_constant(constant, constants[constant.name])
     quantized: Layer[IntRows] = kind.layer(**integers)
@@ -388,21 +415,44 @@ class _Fold:
     unit: Real
 
 
-def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
+def bits_of_layers(weight_bits: Sequence[int], layers: int) -> tuple[WeightBits, ...]:
+    """Bits of the narrow weights of each recurrent layer, from one number for all of them, one each, or none for 8.
+
+    Raises:
+        ConfigError: there are numbers of other bits, or for another number of layers.
+
+    >>> bits_of_layers((4,), 2), bits_of_layers((8, 4), 2), bits_of_layers((), 1)
+    ((4, 4), (8, 4), (8,))
+    """
+    wanted = tuple(weight_bits) or (8,)
+    given = tuple(bits for one in wanted for bits in WEIGHT_BITS if one == bits)
+    if len(given) != len(wanted) or len(given) not in (1, layers):
+        raise ConfigError(
+            f"quantizing: weight_bits is {list(wanted)} for {layers} recurrent layers; expected 8 or 4, once for all "
+            "layers or once for each"
+        )
+    return given if len(given) == layers else given * layers
+
+
+def quantize(model: FloatModel, calibration: Calibration, weight_bits: Sequence[int] = ()) -> IntModel:
     """Turn a float model into the integer model of SPEC.md, proven free of overflow for any input.
 
     Args:
         model: verified float model.
         calibration: ranges on streams that represent the field, from :func:`edge_seq.quant.calibrate.calibrate`.
+        weight_bits: bits of the narrow weights of each recurrent layer, 8 or 4; one number for all of them; by default
+            8.
 
     Returns:
         The verified integer model.
 
     Raises:
         ModelError: the float model breaks an invariant, or the calibration is for another model.
+        ConfigError: ``weight_bits`` are not for as many layers.
         RangeProofError: no scale makes a row safe; the message says which row and what to change.
     """
     verify(model)
+    bits = bits_of_layers(weight_bits, len(model.layers))
     convolutions = sum(isinstance(layer, Conv) for layer in model.front)
     seen = len(calibration.feature_limit), len(calibration.cell_limit), len(calibration.dense_limit)
     expected = model.input_size, len(model.layers), len(model.dense)
@@ -424,7 +474,9 @@ def quantize(model: FloatModel, calibration: Calibration) -> IntModel:
     front = _quantize_front(scaled, all_moments, fold)
     moments = all_moments[convolutions:]
     layers = tuple(
-        _quantize_layer(layer, index, seen, moments[index], fold if index in model.stages[0] and not front else None)
+        _quantize_layer(
+            layer, index, seen, moments[index], fold if index in model.stages[0] and not front else None, bits[index]
+        )
         for index, (layer, seen) in enumerate(zip(scaled.layers, model.layer_inputs, strict=True))
     )
     int_format = IntFormat(shifts, calibration.cell_frac_bits, pool_reciprocals(model))

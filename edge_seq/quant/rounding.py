@@ -16,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import FINE_FRAC_BITS, INT16_MAX
-from edge_seq.ir.rows import QUAD, is_coarse
+from edge_seq.ir.kind_names import WeightBits
+from edge_seq.ir.rows import LOWER_HALF_FROM, NIBBLE_ORDER, QUAD, is_coarse
 
 NARROW_MIN, NARROW_MAX = -128, 127
+NIBBLE = 16  # worth of the lowest bit of a weight of 4 bits
 # Share of each second moment that counts as noise. It keeps the inverse stable if columns are nearly equal.
 DAMPING = 0.01
 # Added to the second moment of each operand, which is at most 1. Without it, a unit that was quiet in calibration could
@@ -50,34 +52,47 @@ class RealRows:
 
 @dataclass(frozen=True)
 class RoundedRows:
-    """Rows with integer weights. The bias is still real, and includes the remaining rounding error."""
+    """Rows with integer weights.
+
+    Attributes:
+        narrow_input, narrow_hidden, wide: weights, as in :class:`RealRows`.
+        bias: [R], still real; includes the remaining rounding error.
+        error: [R], mean square of the error of each row's result.
+    """
 
     narrow_input: NDArray[np.int8]
     narrow_hidden: NDArray[np.int8]
     wide: NDArray[np.int16]
     bias: Real
+    error: Real
 
 
-def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
+def round_rows(real: RealRows, unit: Real, moments: Real, *, bits: WeightBits = 8) -> RoundedRows:
     """Round all weights of R rows.
 
     Args:
         real: rows to round.
         unit: [R], real value of one unit of each row's accumulator.
         moments: [N, N], second moments of (operands below, own operands, feature counts, 1).
+        bits: bits of the narrow weights. With 4, those of two quads side by side have 4 bits that are chosen, and the
+            other half of each byte follows (:func:`edge_seq.ir.rows.fill_lower_halves`).
     """
     step = unit * 2.0**FINE_FRAC_BITS  # real value of a narrow weight of 1
-    weights = np.concatenate([real.narrow_input, real.narrow_hidden, real.wide, real.bias[:, None]], axis=1)
+    wanted = np.concatenate([real.narrow_input, real.narrow_hidden, real.wide, real.bias[:, None]], axis=1)
+    weights = wanted.copy()
     num_input, num_hidden, num_wide = (part.shape[1] for part in (real.narrow_input, real.narrow_hidden, real.wide))
     coarse = np.concatenate([is_coarse(num_input), is_coarse(num_hidden)])
     narrow = np.zeros((len(weights), num_input + num_hidden), dtype=np.int8)
     wide = np.zeros((len(weights), num_wide), dtype=np.int16)
+    nibbles = {} if bits == 8 else _nibbles((0, num_input), (num_input, num_hidden))
     # Fine columns come before coarse ones, whose weights contain the byte of a fine neighbour. The bias comes last.
-    order = [*np.flatnonzero(~coarse), *np.flatnonzero(coarse), *range(len(coarse), weights.shape[1] - 1)]
+    whole = [column for column in [*np.flatnonzero(~coarse), *np.flatnonzero(coarse)] if column not in nibbles]
+    order = [*nibbles, *whole, *range(len(coarse), weights.shape[1] - 1)]
     ridge = np.zeros(weights.shape[1])
     ridge[: len(coarse)] = OPERAND_RIDGE
     ridge[len(coarse) :] = np.maximum(FEATURE_FLOOR - np.diag(moments)[len(coarse) :], 0.0)  # that of the bias is 1
-    spread = _spread(moments + np.diag(ridge), [*order, weights.shape[1] - 1])
+    ridged = moments + np.diag(ridge)
+    spread = _spread(ridged, [*order, weights.shape[1] - 1])
 
     for position, column in enumerate(order):
         target = weights[:, column]
@@ -87,12 +102,32 @@ def round_rows(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
             rounded = integers * unit
         else:
             low = narrow[:, column - QUAD // 2].view(np.uint8) / 256.0 if coarse[column] else 0.0
-            integers = np.clip(np.rint(target / step - low), NARROW_MIN, NARROW_MAX)
+            if column in nibbles:
+                source = nibbles[column]
+                half = 0 if source is None else narrow[:, source].view(np.uint8) >> 4
+                upper = np.rint((target / step - low - half) / NIBBLE)
+                integers = NIBBLE * np.clip(upper, NARROW_MIN // NIBBLE, NARROW_MAX // NIBBLE) + half
+            else:
+                integers = np.clip(np.rint(target / step - low), NARROW_MIN, NARROW_MAX)
             narrow[:, column] = integers
             rounded = (integers + low) * step
         rest = [*order[position + 1 :], weights.shape[1] - 1]
         weights[:, rest] -= np.outer(target - rounded, spread[position, position + 1 :])
-    return RoundedRows(narrow[:, :num_input], narrow[:, num_input:], wide, weights[:, -1])
+        weights[:, column] = rounded
+    errors = weights - wanted
+    error = np.einsum("rn,nm,rm->r", errors, ridged, errors)
+    return RoundedRows(narrow[:, :num_input], narrow[:, num_input:], wide, weights[:, -1], error)
+
+
+def _nibbles(*parts: tuple[int, int]) -> dict[int, int | None]:
+    """Columns with weights of 4 bits in the order of rounding, each with the column that gives the lower half of its
+    byte; of parts with a first column and a number of columns."""
+    pairs = [start + at for start, size in parts for at in range(size % (2 * QUAD), size, 2 * QUAD)]
+    return {
+        pair + column: None if column not in LOWER_HALF_FROM else pair + LOWER_HALF_FROM[column]
+        for column in NIBBLE_ORDER
+        for pair in pairs
+    }
 
 
 def _spread(moments: Real, order: list[int]) -> Real:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,11 +33,15 @@ Progress = Callable[[int, int, str], None]
 
 
 @writes_to_run
-def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> QuantizationSummary:
+def quantize_run(
+    run: RunFolder, *, weight_bits: Sequence[int] = (), progress: Progress = lambda *_: None
+) -> QuantizationSummary:
     """Calibrate, quantize, prove and save; count saturation and measure the cost on validation windows.
 
     Args:
         run: Folder of a trained run.
+        weight_bits: Bits of the recurrent layers' weights on states, one number for all layers or one for each; by
+            default those of the run's configuration.
         progress: Called with steps done, steps in all, and the current step.
 
     Returns:
@@ -52,7 +56,14 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
     side = cost_side(lambda side: run.windows(side).is_file())
     windows = load_windows(run.windows(side), num_classes=model.num_classes)
     streams = load_streams(run)
-    made = quantize_model(model, streams, windows, progress=lambda done, what: progress(done, total, what))
+    config = load_run_config(run).quantization
+    made = quantize_model(
+        model,
+        streams,
+        windows,
+        weight_bits=weight_bits or config.weight_bits,
+        progress=lambda done, what: progress(done, total, what),
+    )
     progress(QUANTIZE_STEPS, total, "counting saturation, proving ranges")
     note = None
     if run.decision.is_file():  # it belonged to the integer model that is replaced
@@ -67,7 +78,7 @@ def quantize_run(run: RunFolder, *, progress: Progress = lambda *_: None) -> Qua
         side=side,
         split=note_of_run(run),
         temperature=temperature_of_run(run),
-        least_agreement=load_run_config(run).quantization.min_agreement_rate,
+        least_agreement=config.min_agreement_rate,
         note=note,
     )
     run.decision.unlink(missing_ok=True)

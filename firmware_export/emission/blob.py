@@ -18,7 +18,7 @@ from typing_extensions import assert_never
 
 from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kind_names import ACTIVATIONS, POOLINGS
-from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, narrow_bits
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
@@ -37,6 +37,7 @@ HEADER_BYTES = 64
 MAX_BYTES = 1 << 24
 ABI = 3  # ES_ABI in edge_seq.h; a test loads what is written here
 BACKWARD = 8  # added to the number of a layer's kind
+NIBBLES = 16  # likewise, with weights of 4 bits
 _PREPROCESSING = ("none", "difference", "remove_gravity")
 _MAGNITUDE = 256  # added to the number of channels for each magnitude
 _COMPANDING_UNIT = 4  # added to the number of a step for each bit of companding
@@ -137,7 +138,8 @@ def _numbers(model: IntModel, golden: GoldenVectors, text_bytes: int) -> bytes:
     parts += [_front_numbers(model, index) for index in range(len(model.front))]
     sizes = zip(model.layers, model.hidden_sizes, model.number_format.cell_frac_bits, strict=True)
     for index, (layer, hidden, bits) in enumerate(sizes):
-        parts.append(_words(_kind_number(layer) + (BACKWARD if index in model.backward else 0), hidden, bits))
+        kind = _kind_number(layer) + (BACKWARD if index in model.backward else 0)
+        parts.append(_words(kind + (NIBBLES if narrow_bits(layer) == 4 else 0), hidden, bits))
     for dense, size in zip(model.dense, model.dense_sizes, strict=True):
         parts.append(_words(ACTIVATIONS.index(dense.activation), size))
     return b"".join(parts)

@@ -11,7 +11,7 @@ from typing import Any
 from edge_seq.ir.c_names import why_reserved
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.front import Conv, settings_of
-from edge_seq.ir.kinds import kind_of
+from edge_seq.ir.kinds import kind_of, narrow_bits
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.rows import QUAD, padded
@@ -196,9 +196,9 @@ def _layer_numbers(model: IntModel, sizes: _Sizes, index: int) -> dict[str, int]
 
 
 def _layer_fields(model: IntModel, sizes: _Sizes, index: int) -> dict[str, str]:
-    prefix = f"{model.name}_layer{index}"
+    layer, prefix = model.layers[index], f"{model.name}_layer{index}"
     return {
-        "step": f"es_{kind_of(model.layers[index]).name}_step",
+        "step": f"es_{kind_of(layer).name}{'_nibble' if narrow_bits(layer) == 4 else ''}_step",
         "blocks": f"{prefix}_blocks",
         "weights": f"{prefix}_weights",
         **_unsigned(_layer_numbers(model, sizes, index)),

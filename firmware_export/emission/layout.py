@@ -5,6 +5,7 @@ A block is four rows that are computed together. This module decides only the or
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import mean_reciprocal
 from edge_seq.ir.front import Conv, TimePool
-from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, narrow_bits
 from edge_seq.ir.model import IntModel
 from edge_seq.ir.rows import QUAD, IntRows, effective_weights
 
@@ -56,6 +57,19 @@ def _narrow_words(narrow: NDArray[np.int8]) -> Int16:
     return quads[:, :, QUAD // 2 :].astype(np.int16)
 
 
+def _nibble_words(narrow: NDArray[np.int8]) -> Int16:
+    """Words of narrow weights of 4 bits, int16 [R, ceil(quads / 2), 2]: those of the second of two quads are left out.
+    Of an odd number of quads, the first is alone."""
+    words = _narrow_words(narrow)
+    alone = words.shape[1] % 2
+    return np.concatenate([words[:, :alone], words[:, alone::2]], axis=1)
+
+
+def _packing(cell: Layer[IntRows]) -> Callable[[NDArray[np.int8]], Int16]:
+    """What makes the words of a layer's narrow weights."""
+    return _nibble_words if narrow_bits(cell) == 4 else _narrow_words
+
+
 def _in_order_of_use(parts: list[Int16]) -> Int16:
     """Concatenate parts [blocks, rows, groups, 2] within each block, after transposing each to [groups, rows]."""
     blocks = [part.transpose(0, 2, 1, 3).reshape(len(part), part[0].size) for part in parts]
@@ -72,7 +86,7 @@ def _columns(gates: tuple[IntRows, ...], field: str) -> NDArray[Any]:
     return np.stack([getattr(rows, field) for rows in gates], axis=1)
 
 
-def pack_consecutive(rows: IntRows) -> PackedRows:
+def pack_consecutive(rows: IntRows, narrow_words: Callable[[NDArray[np.int8]], Int16] = _narrow_words) -> PackedRows:
     """Pack four consecutive rows per block, for RNN, FastGRNN and head. The last block is padded with zero rows."""
     missing = -len(rows.bias) % BLOCK_ROWS
 
@@ -80,16 +94,16 @@ def pack_consecutive(rows: IntRows) -> PackedRows:
         padded = np.pad(array, ((0, missing), *((0, 0),) * (array.ndim - 1)))
         return padded.reshape(len(padded) // BLOCK_ROWS, BLOCK_ROWS, *array.shape[1:])
 
-    parts = [_wide_words(rows.wide), _narrow_words(rows.narrow_input), _narrow_words(rows.narrow_hidden)]
+    parts = [_wide_words(rows.wide), narrow_words(rows.narrow_input), narrow_words(rows.narrow_hidden)]
     return PackedRows(_in_order_of_use([blocks(part) for part in parts]), blocks(rows.bias), blocks(rows.multiplier))
 
 
 def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
-    gates = (cell.input_gate, cell.forget_gate, cell.cell_gate, cell.output_gate)
+    gates, narrow_words = (cell.input_gate, cell.forget_gate, cell.cell_gate, cell.output_gate), _packing(cell)
     parts = [
         _by_gates(gates, lambda rows: _wide_words(rows.wide)),
-        _by_gates(gates, lambda rows: _narrow_words(rows.narrow_input)),
-        _by_gates(gates, lambda rows: _narrow_words(rows.narrow_hidden)),
+        _by_gates(gates, lambda rows: narrow_words(rows.narrow_input)),
+        _by_gates(gates, lambda rows: narrow_words(rows.narrow_hidden)),
     ]
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
 
@@ -103,15 +117,15 @@ def _pack_gru(cell: Gru[IntRows]) -> PackedRows:
     see_input = (cell.reset_gate, cell.update_gate, cell.new_gate_input)
     see_state = (cell.reset_gate, cell.update_gate, cell.new_gate_hidden)
     all_rows = (cell.reset_gate, cell.update_gate, cell.new_gate_input, cell.new_gate_hidden)
-    columns = cell.reset_gate.wide.shape[1]
+    columns, narrow_words = cell.reset_gate.wide.shape[1], _packing(cell)
     paired = columns - 1 if last_column_stands_alone(cell, columns) else columns
     last = np.stack([rows.wide[:, paired:] for rows in see_input], axis=1)  # [H, 3, 1 or 0]
     last = np.pad(last, ((0, 0), (0, 1), (0, 0))).reshape(len(last), 1, 2 * last.shape[2], 2)
     parts = [
         _by_gates(see_input, lambda rows: _wide_words(rows.wide[:, :paired])),
         last,
-        _by_gates(see_input, lambda rows: _narrow_words(rows.narrow_input)),
-        _by_gates(see_state, lambda rows: _narrow_words(rows.narrow_hidden)),
+        _by_gates(see_input, lambda rows: narrow_words(rows.narrow_input)),
+        _by_gates(see_state, lambda rows: narrow_words(rows.narrow_hidden)),
     ]
     return PackedRows(_in_order_of_use(parts), _columns(all_rows, "bias"), _columns(all_rows, "multiplier"))
 
@@ -124,7 +138,7 @@ def _two_words(numbers: NDArray[np.int32]) -> Int16:
 
 def _pack_fastgrnn(cell: FastGrnn[IntRows]) -> PackedRows:
     """Pack as an RNN. zeta and nu come before the first block; after the weights of a block come its four offsets."""
-    rows = pack_consecutive(cell.new_gate)
+    rows = pack_consecutive(cell.new_gate, _packing(cell))
     num_blocks = len(rows.bias)
     offsets = np.pad(cell.update_offset, (0, num_blocks * BLOCK_ROWS - len(cell.update_offset)))
     blocks = [rows.weights.reshape(num_blocks, -1), _two_words(offsets).reshape(num_blocks, -1)]
@@ -136,7 +150,7 @@ def pack_layer(cell: Layer[IntRows]) -> PackedRows:
     """Pack the rows of one layer in the order of use."""
     match cell:
         case Rnn():
-            return pack_consecutive(cell.hidden)
+            return pack_consecutive(cell.hidden, _packing(cell))
         case Gru():
             return _pack_gru(cell)
         case Lstm():

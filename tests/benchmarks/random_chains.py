@@ -66,6 +66,7 @@ KINDS: dict[str, Callable[[Spec], bool]] = {
     "dense": lambda shape: bool(shape.dense),
     "flatten": lambda shape: shape.readout.flattens,
     "bidirectional": lambda shape: bool(shape.backward),
+    "weights of 4 bits": lambda shape: 4 in shape.weight_bits,
 }
 Counts = dict[str, dict[str, int]]  # steps by kind and engine
 Engine = Callable[[IntModel, NDArray[np.int16]], Trace]

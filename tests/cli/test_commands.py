@@ -285,6 +285,20 @@ def test_quantize_ends_with_1_where_the_models_disagree_too_often(
     assert (run / "model.int.safetensors").is_file()
 
 
+def test_quantize_takes_the_bits_of_weights_from_the_run_or_the_command(small: Small, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(small.run, tmp_path / "run"))
+    whole = json.loads((run / "quantization.json").read_text())
+    halves = edge_seq("quantize", run, "--weight-bits", "4", "--json").json
+    assert (halves["weight_bits"], "weight_bits" in whole) == ([4], False)
+    assert halves["deployed_bytes"] < whole["deployed_bytes"]
+    config = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(config.replace("weight_bits = [\n    8,\n]", "weight_bits = 4"))
+    shown = edge_seq("quantize", run).out
+    assert "bits of the recurrent layers' weights on states: 4" in shown
+    refused = edge_seq("quantize", run, "--weight-bits", "4", "--weight-bits", "8")
+    assert (refused.code, "weight_bits is [4, 8] for 1 recurrent layers" in refused.err) == (2, True)
+
+
 def test_quantize_reports_cost_saturation_and_proof(small: Small) -> None:
     summary = ok("quantize", small.run, "--json").json
     assert summary["cost"]["windows"] > 0

@@ -37,6 +37,7 @@ SHAPES: dict[str, Spec] = {
     ),
     "eight channels": spec("gru", 5, channels=8, front=(convolution(4, "tanh", 3),)),
     "both": spec("gru", *ONE, backward=(1,)),
+    "nibbles": Spec(CELLS, (9, 5, 8, 12), weight_bits=(4, 4, 4, 4)),
     "two both": spec("lstm", 5, 5, 4, 4, backward=(1, 3), pooling="mean"),
     "both behind front": spec(
         "gru", *ONE, backward=(1,), front=(convolution(4, "relu", 3, padding="valid"),), pooling="max", window_length=9
@@ -57,6 +58,8 @@ WRONG: list[tuple[str, dict[str, int]]] = [
     ("plain", {"windows": 0xFFFF, "labels": 0xFFFF}),
     ("plain", {"layer0.kind": 7}),
     ("plain", {"layer0.kind": 9}),
+    ("plain", {"layer0.kind": 23}),
+    ("nibbles", {"layer0.kind": 0}),
     ("front", {"front1.units": 5}),
     ("front", {"front1.dilation": 2}),
     ("front", {"front1.after": 9}),
@@ -85,7 +88,7 @@ CHECKED = (
     *("pooling", "reciprocals", "shift0", "decision", "hysteresis", "margin", "smoothing", "min_labels", "windows"),
     *("steps", "labels", "layer0.kind", "layer0.units", "layer0.bits"),
 )
-OTHER_KINDS = ("dense", "front", "both", "flatten", "flatten dense")  # beside recurrent layers
+OTHER_KINDS = ("dense", "front", "both", "flatten", "flatten dense", "nibbles")  # beside recurrent layers
 
 
 def numbers_of(blob: bytes) -> dict[str, tuple[int, int]]:

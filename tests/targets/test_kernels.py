@@ -37,6 +37,7 @@ def _kernel_models(cell: str) -> list[IntModel]:
         "even": spec(cell, 80, 24, channels=12, window_length=3),
         "odd": spec(cell, 68, 6, channels=9, classes=9, window_length=3, at_window_end="carry"),
         "har": spec(cell, 32, channels=9, classes=6, window_length=12),
+        "nibbles": spec(cell, 75, 24, channels=13, window_length=3, weight_bits=(4, 4)),
     }
     models = awkward_models((cell,))
     for seed, (name, shape) in enumerate(large.items()):

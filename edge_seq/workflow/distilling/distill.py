@@ -25,6 +25,7 @@ from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result
 from edge_seq.workflow.folder import (
     RunFolder,
+    load_run_config,
     load_run_float,
     load_run_int,
     note_of_run,
@@ -206,7 +207,8 @@ def _int_model(teacher: RunFolder, small: RunFolder) -> IntModel:
         return load_run_int(teacher)
     model = load_run_float(teacher)
     side = next(side for side in ("validation", "train") if small.windows(side).is_file())
-    return quantize_model(model, load_streams(small), load_windows(small.windows(side))).model
+    bits = load_run_config(teacher).quantization.weight_bits
+    return quantize_model(model, load_streams(small), load_windows(small.windows(side)), weight_bits=bits).model
 
 
 def _figures(model: IntModel, windows: Windows, shares: NDArray[np.float64], on_target: OnTarget | None) -> Figures:

@@ -83,7 +83,10 @@ typedef void (*es_layer_step_t)(const es_layer_t *layer, const int16_t *below, i
  * words for each row, row by row. In a pair, each column has one word. If a GRU's last column stands alone, it has one
  * word for each of the three rows, and a zero. In a quad, the bytes b0 b1 (fine) and b2 b3 (coarse) form the words
  * 256 b2 + unsigned(b0) and 256 b3 + unsigned(b1). A FastGRNN has numbers of 32 bits among its weights, as two words,
- * low half first: zeta and nu before the first block, the update offsets of four units at the end of each block. */
+ * low half first: zeta and nu before the first block, the update offsets of four units at the end of each block.
+ *
+ * A recurrent layer whose narrow weights have 4 bits has words for one of two quads only: as numbers of 32 bits, those of
+ * the second are those of the first, shifted left by four. Of an odd number of quads, the first is alone. */
 struct es_layer {
     es_layer_step_t step;
     const ES_ROM es_block_t *blocks;  /* RNN, FastGRNN and dense: [ceil(H / 4)]; GRU and LSTM: [H] */
@@ -428,6 +431,12 @@ void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_fastgrnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+
+/* The same for layers whose narrow weights have 4 bits. */
+void es_rnn_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_gru_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_lstm_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
+void es_fastgrnn_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
 void es_dense_relu_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_dense_tanh_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);

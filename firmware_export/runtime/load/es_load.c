@@ -25,6 +25,7 @@
 /* Kinds of recurrent layers, of functions after sums, and of front layers, as numbers of a blob. */
 enum { KIND_RNN = 0, KIND_GRU = 1, KIND_LSTM = 2, KIND_FASTGRNN = 3 };
 #define BACKWARD 8u /* added to the kind of a layer that runs backward */
+#define NIBBLES 16u /* added to the kind of a layer whose weights have 4 bits */
 enum { RELU = 0, TANH = 1, NONE = 2, TIME_MEAN = 3, TIME_MAX = 4 };
 enum { OF_HEAD = 3 }; /* beside the functions: sums that are the logits */
 enum { POOL_LAST = 0, POOL_MEAN = 1, POOL_MAX = 2, POOL_MEAN_MAX = 3, POOL_FLATTEN = 4 };
@@ -68,7 +69,7 @@ typedef struct room {
     int16_t *pad; /* [features, padded to even] */
     uint8_t *hash;
     char *text;
-    uint8_t kinds[MAX_LAYERS];   /* of the recurrent layers */
+    uint8_t kinds[MAX_LAYERS];   /* of the recurrent layers, plus NIBBLES */
     uint32_t kept_each;          /* words of the inputs that bidirectional layers keep of a step */
     uint32_t parts;              /* parts of what is read out of the last layers: 2 of a bidirectional one, else 1 */
     uint8_t is_conv[MAX_FRONT]; /* of the front layers */
@@ -297,6 +298,7 @@ static es_status_t check_header(const ES_ROM uint8_t *blob, size_t size)
 
 /* --------------------------------------------------------------------------------------------------------- functions */
 
+/* The step of a kind of recurrent layers, plus NIBBLES. */
 static es_layer_step_t recurrent_step(unsigned kind)
 {
     es_layer_step_t step = NULL;
@@ -305,21 +307,41 @@ static es_layer_step_t recurrent_step(unsigned kind)
     if (kind == (unsigned)KIND_RNN) {
         step = es_rnn_step;
     }
+#if (ES_LOAD_KINDS & ES_LOAD_NIBBLES) != 0u
+    if (kind == NIBBLES + (unsigned)KIND_RNN) {
+        step = es_rnn_nibble_step;
+    }
+#endif
 #endif
 #if (ES_LOAD_KINDS & ES_LOAD_GRU) != 0u
     if (kind == (unsigned)KIND_GRU) {
         step = es_gru_step;
     }
+#if (ES_LOAD_KINDS & ES_LOAD_NIBBLES) != 0u
+    if (kind == NIBBLES + (unsigned)KIND_GRU) {
+        step = es_gru_nibble_step;
+    }
+#endif
 #endif
 #if (ES_LOAD_KINDS & ES_LOAD_LSTM) != 0u
     if (kind == (unsigned)KIND_LSTM) {
         step = es_lstm_step;
     }
+#if (ES_LOAD_KINDS & ES_LOAD_NIBBLES) != 0u
+    if (kind == NIBBLES + (unsigned)KIND_LSTM) {
+        step = es_lstm_nibble_step;
+    }
+#endif
 #endif
 #if (ES_LOAD_KINDS & ES_LOAD_FASTGRNN) != 0u
     if (kind == (unsigned)KIND_FASTGRNN) {
         step = es_fastgrnn_step;
     }
+#if (ES_LOAD_KINDS & ES_LOAD_NIBBLES) != 0u
+    if (kind == NIBBLES + (unsigned)KIND_FASTGRNN) {
+        step = es_fastgrnn_nibble_step;
+    }
+#endif
 #endif
     return step;
 }
@@ -597,8 +619,9 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
     *widest = 0;
     for (index = 0; index < counts->layers; index++) {
         es_layer_t *const layer = &room->layers[index];
-        const unsigned read = read_within(reader, 0, BACKWARD + (unsigned)KIND_FASTGRNN);
-        const uint8_t is_backward = read >= BACKWARD ? 1u : 0u;
+        const unsigned read = read_within(reader, 0, NIBBLES + BACKWARD + (unsigned)KIND_FASTGRNN);
+        const unsigned nibbles = read / NIBBLES * NIBBLES;
+        const uint8_t is_backward = read % NIBBLES >= BACKWARD ? 1u : 0u;
         const unsigned kind = read % BACKWARD;
         const uint32_t units = read_within(reader, 1, MAX_UNITS);
         const uint32_t operands = ES_QUAD * quads_of(units);
@@ -617,8 +640,8 @@ static uint32_t read_layers(reader_t *reader, const counts_t *counts, room_t *ro
         fail_unless(reader, kind <= (unsigned)KIND_FASTGRNN);
         of_features = counts->front == 0u && index <= is_backward ? 1u : 0u;
         alone = of_features != 0u && kind == (unsigned)KIND_GRU && below.units % 2u != 0u && below.units != 1u ? 1u : 0u;
-        layer->step = recurrent_step(kind);
-        room->kinds[index] = (uint8_t)kind;
+        layer->step = recurrent_step(kind + nibbles);
+        room->kinds[index] = (uint8_t)(kind + nibbles);
         layer->blocks = NULL;
         layer->weights = NULL;
         layer->hidden_size = number(units);
@@ -851,10 +874,12 @@ static void read_rows(reader_t *reader, const room_t *room, uint32_t words, uint
 static void read_recurrent_rows(reader_t *reader, const room_t *room, uint32_t index)
 {
     es_layer_t *const layer = &room->layers[index];
-    const uint32_t groups = (uint32_t)layer->wide_pairs + layer->below_quads + layer->own_quads;
+    const uint32_t together = room->kinds[index] >= NIBBLES ? 2u : 1u; /* quads that share words */
+    const uint32_t groups = (uint32_t)layer->wide_pairs + ((uint32_t)layer->below_quads + together - 1u) / together +
+                            ((uint32_t)layer->own_quads + together - 1u) / together;
     uint32_t blocks = layer->hidden_size;
     uint32_t words;
-    switch (room->kinds[index]) {
+    switch (room->kinds[index] % NIBBLES) {
     case KIND_GRU:
         words = blocks * (6u * groups + 4u * (uint32_t)layer->wide_alone);
         break;

@@ -34,8 +34,9 @@ extern "C" {
 #define ES_LOAD_DENSE 32u
 #define ES_LOAD_FLATTEN 64u /* rows that see the states of all steps of a window */
 #define ES_LOAD_BOTH 128u /* bidirectional layers */
+#define ES_LOAD_NIBBLES 256u /* recurrent layers with weights of 4 bits, of the kinds above */
 #ifndef ES_LOAD_KINDS
-#define ES_LOAD_KINDS 255u
+#define ES_LOAD_KINDS 511u
 #endif
 
 /* A loaded model; es_load places it, and the arrays that it points to, in the caller's memory. */

@@ -114,6 +114,23 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
 }
 #endif
 
+#if ES_OWN_NIBBLES
+/* The same for narrow weights of 4 bits, where a single quad comes first: after it the loop, then the written part. */
+static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_layer_t *layer, const int16_t *below,
+                                             const int16_t *own)
+{
+    const unsigned doubles = layer->own_quads / 2u;
+    const unsigned written = doubles < ES_DSP_CHAIN ? doubles : ES_DSP_CHAIN;
+    const unsigned single = layer->own_quads & 1u;
+
+    es_dsp_frame_fill(frame, layer, below, own);
+    frame->own_second = ES_DSP_OWN_END - 2u * written;
+    frame->own_third = doubles > written ? (uint32_t)ES_DSP_OWN_LOOP : frame->own_second;
+    frame->own_enter = single != 0u ? (uint32_t)ES_DSP_OWN_SINGLE : frame->own_third;
+    frame->own_looped = own + ES_QUAD * (single + 2u * (doubles - written));
+}
+#endif
+
 /* ------------------------------------------------------------------------------------------------ dot products */
 
 /* Code around a column that stands alone. For speed, it comes with the last pair. For size, it tests whether there is
@@ -157,6 +174,45 @@ static inline void es_dsp_frame_fill(es_dsp_frame_t *frame, const es_layer_t *la
     ".endm\n\t"                                                                                        \
     ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \
     ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
+/* The same for narrow weights of 4 bits. `nibbles4`: two quads, of which the second has the words of the first shifted
+ * left by four; the first coarse operands are overwritten once they are used. */
+#if ES_OWN_NIBBLES
+#define ES_DSP_NIBBLE_MACROS4                                                                          \
+    ES_DSP_MACROS4                                                                                    \
+    ".macro nibbles4 fine, coarse, next_fine, next_coarse\n\t"                                         \
+    "pair4 \\coarse\n\t"                                                                               \
+    "sxtb16 \\coarse, r4\n\tsmlad r0, \\coarse, \\fine, r0\n\t"                                        \
+    "sxtb16 \\coarse, r5\n\tsmlad r1, \\coarse, \\fine, r1\n\t"                                        \
+    "sxtb16 \\coarse, r6\n\tsmlad r2, \\coarse, \\fine, r2\n\t"                                        \
+    "sxtb16 \\coarse, r7\n\tsmlad r3, \\coarse, \\fine, r3\n\t"                                        \
+    "lsl r4, r4, #4\n\tlsl r5, r5, #4\n\tlsl r6, r6, #4\n\tlsl r7, r7, #4\n\t"                       \
+    "smlad r0, r4, \\next_coarse, r0\n\tsmlad r1, r5, \\next_coarse, r1\n\t"                         \
+    "smlad r2, r6, \\next_coarse, r2\n\tsmlad r3, r7, \\next_coarse, r3\n\t"                         \
+    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\tsxtb16 r7, r7\n\t"                           \
+    "smlad r0, r4, \\next_fine, r0\n\tsmlad r1, r5, \\next_fine, r1\n\t"                             \
+    "smlad r2, r6, \\next_fine, r2\n\tsmlad r3, r7, \\next_fine, r3\n\t"                             \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_NIBBLE_GROUP("below", "nibbles4", "") ES_DSP_NIBBLE_GROUP("own", "nibbles4", "")
+#define ES_DSP_NIBBLE_MACROS3                                                                          \
+    ES_DSP_MACROS3                                                                                    \
+    ".macro nibbles3 fine, coarse, next_fine, next_coarse, third\n\t"                                  \
+    "pair3 \\coarse, \\third\n\t"                                                                      \
+    "sxtb16 \\coarse, r4\n\tsmlad r0, \\coarse, \\fine, r0\n\t"                                        \
+    "sxtb16 \\coarse, r5\n\tsmlad r1, \\coarse, \\fine, r1\n\t"                                        \
+    "sxtb16 \\coarse, r6\n\tsmlad \\third, \\coarse, \\fine, \\third\n\t"                            \
+    "lsl r4, r4, #4\n\tlsl r5, r5, #4\n\tlsl r6, r6, #4\n\t"                                          \
+    "smlad r0, r4, \\next_coarse, r0\n\tsmlad r1, r5, \\next_coarse, r1\n\t"                         \
+    "smlad \\third, r6, \\next_coarse, \\third\n\t"                                                  \
+    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                             \
+    "smlad r0, r4, \\next_fine, r0\n\tsmlad r1, r5, \\next_fine, r1\n\t"                             \
+    "smlad \\third, r6, \\next_fine, \\third\n\t"                                                    \
+    ".endm\n\t"                                                                                        \
+    ES_DSP_NIBBLE_GROUP("below", "nibbles3", ", r2") ES_DSP_NIBBLE_GROUP("own", "nibbles3", ", r3")
+#define ES_DSP_NIBBLE_GROUP(part, nibbles, third)                                                      \
+    ".purgem " part "_quads\n\t"                                                                       \
+    ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" nibbles " r8, r9, r10, r11" third "\n\t.endm\n\t"
+#define ES_DSP_NIBBLE_PURGE(rows) ES_DSP_PURGE(rows) ".purgem nibbles" rows "\n\t"
+#endif
 #if ES_DSP_SMALL
 #define ES_DSP_ALONE                                                                                   \
     ES_DSP_IF_ALONE "ldrsh r8, [r12]\n\tldrd r4, r5, [lr], #8\n\t"                                    \

@@ -44,6 +44,13 @@
 /* True if the kernel has the activation table of es_tanh_dsp.c. */
 #define ES_DSP_TABLE (!ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_RISCV)
 
+/* True if files of the kernel define the steps of RNN, GRU and LSTM with weights of 4 bits. */
+#if ES_KERNEL == ES_KERNEL_DSP && !defined(__OPTIMIZE_SIZE__)
+#define ES_OWN_NIBBLES 1
+#else
+#define ES_OWN_NIBBLES 0
+#endif
+
 /* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which all layers but RNN, GRU and LSTM use. */
 #define ES_OWN_ROWS (ES_OWN_BLOCK || ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
 

@@ -3,16 +3,28 @@
 #include "es_fixed.h"
 #include "es_kernel.h"
 
-#if ES_PLAIN_CELLS || !ES_OWN_ROWS
+static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
+{
+    int32_t sum = (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
+    ES_KEEP_SCALAR(sum);
+    return sum;
+}
 
-/* Hides a sum from the compiler, which costs no instruction and keeps it from making vectors of the loop around the sum.
- * gcc 12.2 makes wrong ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums,
- * but the loop that it makes for the last quad goes on from the first vector only, so every second quad is lost. */
-#if defined(__ARM_NEON) && defined(__GNUC__) && !defined(__clang__)
-#define KEEP_SCALAR(sum) __asm__("" : "+r"(sum))
-#else
-#define KEEP_SCALAR(sum) (void)0
-#endif
+/* For a GRU; where a kernel has its own, for one with weights of 4 bits. */
+const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
+                                    int32_t *accumulators)
+{
+    for (; pairs > 0u; pairs--) {
+        accumulators[0] += pair_product(weights, features);
+        accumulators[1] += pair_product(weights + 2, features);
+        accumulators[2] += pair_product(weights + 4, features);
+        weights += 6;
+        features += 2;
+    }
+    return weights;
+}
+
+#if ES_PLAIN_CELLS || !ES_OWN_ROWS
 
 /* The low byte as the signed weight of a fine column, without an implementation-defined conversion. */
 static inline int16_t fine_weight(int16_t word)
@@ -30,31 +42,11 @@ static inline int16_t fine_weight(int16_t word)
         const int16_t second = ES_ROM_INT16((weights) + 1);                                               \
         int32_t sum = (int32_t)fine_weight(first) * fine0 + (int32_t)first * coarse0 +                    \
                       (int32_t)fine_weight(second) * fine1 + (int32_t)second * coarse1;                   \
-        KEEP_SCALAR(sum);                                                                                 \
+        ES_KEEP_SCALAR(sum);                                                                              \
         (accumulator) += sum;                                                                             \
     } while (0)
 
-static inline int32_t pair_product(const ES_ROM int16_t *weights, const int16_t *features)
-{
-    int32_t sum = (int32_t)ES_ROM_INT16(weights) * features[0] + (int32_t)ES_ROM_INT16(weights + 1) * features[1];
-    KEEP_SCALAR(sum);
-    return sum;
-}
-
 #if ES_PLAIN_CELLS /* for a GRU */
-const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,
-                                    int32_t *accumulators)
-{
-    for (; pairs > 0u; pairs--) {
-        accumulators[0] += pair_product(weights, features);
-        accumulators[1] += pair_product(weights + 2, features);
-        accumulators[2] += pair_product(weights + 4, features);
-        weights += 6;
-        features += 2;
-    }
-    return weights;
-}
-
 const ES_ROM int16_t *es_rows3_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators)
 {

@@ -18,7 +18,7 @@ import edge_seq as es
 from edge_seq.api.data import counts_of
 from edge_seq.ir.contract import to_counts
 from edge_seq.ir.decision import DecisionStage
-from edge_seq.ir.model import model_hash
+from edge_seq.ir.model import deployed_bytes, model_hash
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.simulate import simulate_to_file
@@ -258,6 +258,11 @@ def test_data_of_another_contract_are_refused(made: Made, field: str, value: obj
         es.evaluate(made.chip, other)
     with pytest.raises(ContractError, match=f"verifying small: .*{message}"):
         es.verify(made.chip, other, quiet=True)
+
+
+def test_weights_of_4_bits_take_fewer_bytes(made: Made) -> None:
+    halves = es.quantize(made.model, calibration=made.data, weight_bits=4, quiet=True)
+    assert deployed_bytes(halves.model) < deployed_bytes(made.chip.model)
 
 
 def test_data_of_other_labels_are_refused(made: Made) -> None:

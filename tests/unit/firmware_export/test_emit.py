@@ -89,6 +89,14 @@ def test_a_distance_is_named_only_where_there_is_one() -> None:
     assert deployed_bytes(distant) - deployed_bytes(staged) == 4 * 3 + 4 * 4
 
 
+def test_weights_of_4_bits_take_half_and_have_a_step_of_their_own() -> None:
+    model = quantized_model(spec("lstm", 12, 8, channels=2, weight_bits=(8, 4)), name="car")
+    texts = export_of(model)
+    assert json.loads(texts[MANIFEST])["bytes"]["weights"] == deployed_bytes(model)
+    assert deployed_bytes(model) == 48 * (2 * 2 + 12 + 6) + 32 * ((4 + 4) + 4 + 6) + 4 * (8 + 6)
+    assert texts["car.c"].count(".step = es_lstm_step,") == texts["car.c"].count(".step = es_lstm_nibble_step,") == 1
+
+
 def test_manifest() -> None:
     model = quantized_model(spec("lstm", 32, window_length=50, step="difference", pooling="mean"), name="car")
     manifest = json.loads(export_of(model)[MANIFEST])

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from edge_seq.ir.kind_names import CELL_NAMES
-from edge_seq.ir.kinds import hidden_size, kind_of, row_groups
-from edge_seq.ir.model import num_parameters, weight_bytes
+from edge_seq.ir.kinds import hidden_size, kind_of, narrow_bits, row_groups
+from edge_seq.ir.model import deployed_bytes, num_parameters, weight_bytes
 from edge_seq.ir.rows import effective_weights, is_coarse, padded
 from tests.spec_oracle import narrow_value
 from tests.zoo import quantized_model, random_float_model, spec
@@ -92,3 +92,13 @@ def test_names_and_sizes_of_cells(cell: str) -> None:
 def test_parameters_and_bytes_by_hand(cell: str, parameters: int, size: int) -> None:
     assert num_parameters(random_float_model(spec(cell, 5, 2))) == parameters
     assert weight_bytes(quantized_model(spec(cell, 5, 2))) == size
+
+
+def test_bytes_of_weights_of_4_bits_by_hand() -> None:
+    """9 units are a quad alone, with 8 bits, and two quads; 7 units are two quads."""
+    halves = quantized_model(spec("lstm", 9, 7, weight_bits=(4, 4)))
+    head = 4 * (7 + 4)
+    assert weight_bytes(halves) == 36 * (3 * 2 + (4 + 3) + 4) + 28 * ((4 + 3) + 4 + 4) + head
+    assert deployed_bytes(halves) == 36 * (3 * 2 + 8 + 6) + 28 * (8 + 4 + 6) + 4 * (8 + 6)
+    assert [narrow_bits(layer) for layer in halves.layers] == [4, 4]
+    assert narrow_bits(quantized_model(spec("gru", 4, weight_bits=(4,))).layers[0]) == 8  # no two quads

@@ -10,14 +10,15 @@ import pytest
 from edge_seq.backends.reference_float import run_float
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.kind_names import ACTIVATIONS, CELL_NAMES, Activation
-from edge_seq.ir.kinds import Dense, FastGrnn, row_groups
+from edge_seq.ir.kinds import Dense, FastGrnn, narrow_bits, row_groups
 from edge_seq.ir.model import FloatModel, Pooling
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import FloatRows, is_coarse
 from edge_seq.quant.calibrate import Calibration, calibrate
+from edge_seq.quant.gate_error import gate_errors
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import softmax
-from edge_seq.support.errors import ModelError, RangeProofError
+from edge_seq.support.errors import ConfigError, ModelError, RangeProofError
 from tests.zoo import extreme_counts, random_counts, random_float_model, spec
 
 
@@ -124,6 +125,28 @@ def test_a_calibration_of_another_model_is_refused() -> None:
         found = r"the calibration saw \d features, \d layers and \d dense layers; the model has 3, 1 and 0"
         with pytest.raises(ModelError, match=found):
             quantize(model, calibration_of(model, **change))
+
+
+def test_weights_of_4_bits_are_nearly_as_good() -> None:
+    """Of a layer with 4 bits, each gate is 2 to 16 times as far from the float model as with 8 bits."""
+    model = random_float_model(spec("lstm", 24), seed=3)
+    calibration = calibrate(model, random_counts(16, 20, 3, sigma=300.0))
+    counts, whole = random_counts(8, 20, 3, seed=1, sigma=300.0), quantize(model, calibration)
+    halves = quantize(model, calibration, (4,))
+    assert [narrow_bits(one.layers[0]) for one in (whole, halves)] == [8, 4]
+    for one, other in zip(gate_errors(model, whole, counts), gate_errors(model, halves, counts), strict=True):
+        if one.name.endswith("gate"):
+            assert 2 * one.rms_error < other.rms_error < 16 * one.rms_error, one.name
+
+
+@pytest.mark.parametrize("bits", [(4, 4), (5,), (8, 4, 8)])
+def test_bits_that_there_are_not_or_for_other_layers_are_refused(bits: tuple[int, ...]) -> None:
+    model = random_float_model(spec("lstm", 5))
+    found = (
+        rf"weight_bits is \[{', '.join(map(str, bits))}\] for 1 recurrent layers; expected 8 or 4, once for all layers"
+    )
+    with pytest.raises(ConfigError, match=found):
+        quantize(model, calibration_of(model), bits)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

@@ -18,6 +18,7 @@ from edge_seq.backends.reference_float import (
 )
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.front import Conv, TimePool
+from edge_seq.ir.kind_names import WeightBits
 from edge_seq.ir.kinds import kind_of
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.range_proof import accumulator_bounds
@@ -67,12 +68,14 @@ def quantized_with_rows(
     last: list[Any] = []
     round_rows, quantize_rows = module.round_rows, module._quantize_rows
 
-    def rounding(real: RealRows, unit: Real, moments: Real) -> RoundedRows:
-        last[:] = [unit.copy(), round_rows(real, unit, moments)]
+    def rounding(real: RealRows, unit: Real, moments: Real, *, bits: WeightBits = 8) -> RoundedRows:
+        last[:] = [unit.copy(), round_rows(real, unit, moments, bits=bits)]
         return last[1]  # type: ignore[no-any-return]
 
-    def quantizing(real: RealRows, purpose: Any, moments: Real, what: str, *, steps: int = 0) -> IntRows:
-        rows = quantize_rows(real, purpose, moments, what, steps=steps)
+    def quantizing(
+        real: RealRows, purpose: Any, moments: Real, what: str, *, steps: int = 0, bits: WeightBits = 8
+    ) -> IntRows:
+        rows = quantize_rows(real, purpose, moments, what, steps=steps, bits=bits)
         made[what] = Made(real, moments, purpose.gain, purpose.offset, last[0], last[1], rows)
         return rows
 

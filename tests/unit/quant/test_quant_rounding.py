@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_seq.ir.rows import effective_weights, is_coarse
+from edge_seq.ir.kind_names import WEIGHT_BITS, WeightBits
+from edge_seq.ir.rows import effective_weights, fill_lower_halves, is_coarse
 from edge_seq.quant import rounding
 from edge_seq.quant.rounding import RealRows, RoundedRows, round_rows
 
@@ -36,14 +37,14 @@ def moments(seed: int, *, steps: int = 200) -> np.ndarray:
     return np.asarray(seen.T @ seen / steps)
 
 
-def errors(real: RealRows, rounded: RoundedRows) -> np.ndarray:
+def errors(real: RealRows, rounded: RoundedRows, unit: np.ndarray = UNIT) -> np.ndarray:
     """Rounding error in each column, [R, N], in the order of the moments."""
-    step = (UNIT * 2.0**15)[:, None]
+    step = (unit * 2.0**15)[:, None]
     narrow = []
     for found, wanted in ((rounded.narrow_input, real.narrow_input), (rounded.narrow_hidden, real.narrow_hidden)):
         value = effective_weights(found) / np.where(is_coarse(found.shape[1]), 256.0, 1.0)
         narrow.append(value * step - wanted)
-    wide = rounded.wide * UNIT[:, None] - real.wide
+    wide = rounded.wide * unit[:, None] - real.wide
     return np.concatenate([*narrow, wide, (rounded.bias - real.bias)[:, None]], axis=1)
 
 
@@ -70,6 +71,22 @@ def test_correlated_columns_make_up_for_each_other(seed: int) -> None:
         return float(np.einsum("ri,ij,rj->", error, seen, error))
 
     assert cost(clever) < 0.5 * cost(nearest)
+
+
+@pytest.mark.parametrize("bits", WEIGHT_BITS)
+def test_the_error_of_a_result_is_told(bits: WeightBits) -> None:
+    """It is e S e^T, with what keeps the moments from being singular; 4 bits fill the lower halves as packing needs."""
+    real, seen = rows(7), moments(7)
+    coarser = UNIT * (1 if bits == 8 else 1.2)
+    rounded = round_rows(real, coarser, seen, bits=bits)
+    error = errors(real, rounded, coarser)
+    least = np.einsum("ri,ij,rj->r", error, seen, error)
+    operands = error[:, : NARROW_INPUT + NARROW_HIDDEN]
+    assert np.allclose(rounded.error, least + rounding.OPERAND_RIDGE * (operands**2).sum(axis=1))
+    follow = [(fill_lower_halves(one) == one).all() for one in (rounded.narrow_input, rounded.narrow_hidden)]
+    assert follow == [bits == 4, bits == 4]
+    if bits == 4:  # the first quad of three is alone, with 8 bits
+        assert (rounded.narrow_hidden[:, :4] % 16 != 0).any()
 
 
 @settings(deadline=None, max_examples=50)

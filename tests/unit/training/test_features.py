@@ -39,7 +39,9 @@ def test_a_channel_can_have_a_gain_of_its_own(train_windows: Windows, contract: 
     np.testing.assert_allclose(features.std(axis=(0, 1)), gains, rtol=1e-5)
 
 
-def test_a_magnitude_has_a_gain_and_a_normalisation_of_its_own(train_windows: Windows, contract: SensorContract) -> None:
+def test_a_magnitude_has_a_gain_and_a_normalisation_of_its_own(
+    train_windows: Windows, contract: SensorContract
+) -> None:
     longer = dataclasses.replace(contract, preprocessing=Preprocessing("difference", magnitude=True))
     gains = gains_of(longer, 2.0, {"|ax ay az|": 5.0})
     assert gains == (2.0, 2.0, 2.0, 5.0)
