@@ -146,9 +146,9 @@ def _costs(report: TargetReport) -> Iterator[Claim]:
         return
     reason = "; ".join(one.notes) or "not measured"
     yield Claim(
-        f"On {target}, the cost of a step depends on the data; the least and the largest cost were counted."
+        f"On {target}, the cost of a step depends on the data; the range of counted steps is no bound."
         if one.constant_time is False
-        else f"On {target}, a step takes the same number of instructions or cycles whatever the data.",
+        else f"On {target}, all counted steps of a class cost the same, on random and extreme data.",
         "not shown" if one.constant_time is None else "shown",
         reason if one.constant_time is None else f"{one.steps_counted:,} steps counted; {_classes(one.step_classes)}",
         MEASURE,
