@@ -15,7 +15,16 @@ from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.target import load_target
 from tests.targets.running import Case, run_cases
-from tests.zoo import CELLS, awkward_models, extreme_counts, extreme_model, quantized_model, random_counts, spec
+from tests.zoo import (
+    CELLS,
+    awkward_models,
+    convolution,
+    extreme_counts,
+    extreme_model,
+    quantized_model,
+    random_counts,
+    spec,
+)
 
 # Cortex-M7 and M33 use the kernels of an M4; tests/c and test_host_library.py test the kernels of hosts.
 THUMB1, THUMB2, HELIUM = "cortex_m0", ("cortex_m3", "cortex_m4"), "cortex_m55"
@@ -79,6 +88,49 @@ def test_every_loop_and_remainder(name: str, cell: str, kernel_cases: dict[str, 
     assert target.memory is not None
     roomy = target.model_copy(update={"memory": target.memory.model_copy(update={"flash_bytes": 0x80000})})
     for case, comparison in run_cases(kernel_cases[cell], tmp_path, roomy):
+        assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
+
+
+# Convolutions and dense layers whose rows see 1 to 27 groups in one and in two pieces, in 1 to 9 blocks.
+AROUND = {
+    "long": spec(
+        *("rnn", 5),
+        channels=9,
+        window_length=8,
+        front=(convolution(16, "relu", 5), convolution(36, "tanh", 5), convolution(7, "none", 3)),
+        dense=((20, "relu"), (33, "tanh"), (5, "none")),
+    ),
+    "short": spec(
+        *("rnn", 4),
+        channels=1,
+        window_length=14,
+        front=(convolution(9, "none", 7), convolution(12, "relu", 3, dilation=2), convolution(24, "tanh", 4, stride=2)),
+        dense=((4, "none"),),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def around_cases(tmp_path_factory: pytest.TempPathFactory) -> list[Case]:
+    """Models of :data:`AROUND`."""
+    root = tmp_path_factory.mktemp("around")
+    models = [quantized_model(shape, name=f"{name}_quantized", seed=1, amplitude=3.0) for name, shape in AROUND.items()]
+    models += [extreme_model(shape, name=f"{name}_extreme", seed=1) for name, shape in AROUND.items()]
+    cases = []
+    for model in models:
+        counts = _hard_counts(model)
+        export_c(model, make_golden(model, counts[:1]), root / model.name)
+        cases.append(Case(model, root / model.name, counts, run_reference(model, counts)))
+    return cases
+
+
+@pytest.mark.parametrize("level", ["-O2", pytest.param("-Os", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "name", [HELIUM, *[pytest.param(name, marks=pytest.mark.slow) for name in (THUMB1, *THUMB2, RISCV, *NEON)]]
+)
+def test_convolutions_and_dense_layers(name: str, level: str, around_cases: list[Case], tmp_path: Path) -> None:
+    target = load_target(name).model_copy(update={"optimization": level})
+    for case, comparison in run_cases(around_cases, tmp_path, target):
         assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
 
 

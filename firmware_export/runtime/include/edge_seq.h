@@ -133,9 +133,11 @@ typedef struct {
 
 /* Computes the output of a front layer.
  *   ring    int16 [slots, in_words], its last inputs
- *   number  number of its inputs since the window began, 1 or more; the latest is in slot (number - 1) mod slots
+ *   number  number of its inputs since the window began, 1 or more
+ *   latest  slot of the latest, (number - 1) mod slots
  *   output  int16 [out_words], out: operands */
-typedef void (*es_front_step_t)(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+typedef void (*es_front_step_t)(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                                int16_t *output);
 
 /* A layer between the features and the first recurrent layer: a convolution or a pool over time. Weights are those of
  * four consecutive rows a block: in a block input by input, the oldest first, in pairs of features (first layer) or in
@@ -442,14 +444,22 @@ void es_dense_relu_step(const es_layer_t *layer, const int16_t *below, int16_t *
 void es_dense_tanh_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 void es_dense_none_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch);
 
-void es_conv_features_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_conv_features_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_conv_features_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_conv_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_conv_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_conv_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
-void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output);
+void es_conv_features_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                                int16_t *output);
+void es_conv_features_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                                int16_t *output);
+void es_conv_features_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                                int16_t *output);
+void es_conv_relu_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                       int16_t *output);
+void es_conv_tanh_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                       int16_t *output);
+void es_conv_none_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                       int16_t *output);
+void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                       int16_t *output);
+void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest,
+                      int16_t *output);
 
 void es_preprocess_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_difference(es_context_t *context, const int16_t *counts);

@@ -15,6 +15,7 @@
 #include "es_tanh.h"
 
 #define ES_AVX2_UNITS 8u /* blocks at once */
+#define ES_AVX2_INLINE static inline __attribute__((always_inline))
 
 /* Partial sums. Those of a block are rows 0 - 3 for even groups, then rows 0 - 3 for odd groups. */
 typedef struct {
@@ -69,9 +70,10 @@ static inline __m256i es_avx2_spread(__m128i words, int even, int odd)
     return _mm256_permutevar8x32_epi32(_mm256_castsi128_si256(words), choice);
 }
 
-/* Adds wide columns: weights [.., pairs, rows, 2], blocks `stride` words apart; rows: constant, 3 or 4. */
-static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
-                                     const int16_t *features, unsigned pairs)
+/* Adds wide columns of some blocks, sums [blocks]: weights [.., pairs, rows, 2], blocks `stride` words apart. blocks, rows
+ * (3 or 4): constants. */
+ES_AVX2_INLINE void es_avx2_add_pairs(__m256i *sums, unsigned blocks, const int16_t *weights, uint32_t stride,
+                                      unsigned rows, const int16_t *features, unsigned pairs)
 {
     for (; pairs > 0; pairs -= pairs > 1 ? 2 : 1) {
         const int whole = pairs > 1;
@@ -79,10 +81,11 @@ static inline void es_avx2_add_pairs(es_avx2_sums_t *sums, const int16_t *weight
                                     : es_avx2_load_pair(features);
         const __m256i x = es_avx2_spread(words, 0, 1);
         unsigned unit;
-        for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
+#pragma GCC unroll 8
+        for (unit = 0; unit < blocks; unit++) {
             const int16_t *const at = weights + unit * stride;
             const __m256i w = es_avx2_groups(at, whole, rows);
-            sums->of[unit] = es_avx2_dot(sums->of[unit], w, x);
+            sums[unit] = es_avx2_dot(sums[unit], w, x);
         }
         weights += 4u * rows;
         features += 4;
@@ -110,8 +113,8 @@ static inline __m256i es_avx2_excess(const int16_t *operands, unsigned quads)
 }
 
 /* Adds narrow columns: weights [.., quads, rows, 2]. The correction of es_avx2_excess must be added too. */
-static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weights, uint32_t stride, unsigned rows,
-                                     const int16_t *operands, unsigned quads)
+ES_AVX2_INLINE void es_avx2_add_quads(__m256i *sums, unsigned blocks, const int16_t *weights, uint32_t stride,
+                                      unsigned rows, const int16_t *operands, unsigned quads)
 {
     for (; quads > 0; quads -= quads > 1 ? 2 : 1) {
         const int whole = quads > 1;
@@ -119,11 +122,12 @@ static inline void es_avx2_add_quads(es_avx2_sums_t *sums, const int16_t *weight
         const __m256i fine = es_avx2_spread(words, 0, 2);
         const __m256i coarse = es_avx2_spread(words, 1, 3);
         unsigned unit;
-        for (unit = 0; unit < ES_AVX2_UNITS; unit++) {
+#pragma GCC unroll 8
+        for (unit = 0; unit < blocks; unit++) {
             const __m256i w = es_avx2_groups(weights + unit * stride, whole, rows);
             const __m256i raised =
                 _mm256_and_si256(_mm256_xor_si256(w, _mm256_set1_epi16(0x80)), _mm256_set1_epi16(0xFF));
-            sums->of[unit] = es_avx2_dot(es_avx2_dot(sums->of[unit], w, coarse), raised, fine);
+            sums[unit] = es_avx2_dot(es_avx2_dot(sums[unit], w, coarse), raised, fine);
         }
         weights += 4u * rows;
         operands += 8;

@@ -2,7 +2,6 @@
  * the sums of their results are kept, step by step. */
 #include "edge_seq.h"
 #include "es_activation.h"
-#include "es_operands.h"
 #include "es_rows.h"
 
 void es_flatten_add(es_context_t *context, const int16_t *operands, uint16_t step)
@@ -38,26 +37,22 @@ void es_flatten_add(es_context_t *context, const int16_t *operands, uint16_t ste
 
 /* Defines what makes the operands of a dense layer of its sums. A macro, so that no compiler calls the activation through
  * a pointer. */
-#define FLATTEN_SHOW(name, activation)                                                                        \
+#define FLATTEN_SHOW(name, activate)                                                                          \
     const int16_t *name(es_context_t *context)                                                                \
     {                                                                                                         \
         const es_model_t *const model = context->model;                                                       \
-        const int32_t *const sums = context->pools;                                                           \
         int16_t *const output = context->scratch;                                                             \
         unsigned unit;                                                                                        \
-        for (unit = 0; unit < model->pool_words; unit += ES_QUAD) {                                           \
-            es_operands_store(output + unit, (activation)(sums[unit]), (activation)(sums[unit + 1u]),         \
-                              (activation)(sums[unit + 2u]), (activation)(sums[unit + 3u]));                  \
-        }                                                                                                     \
+        (activate)(context->pools, model->pool_words, output);                                                \
         for (unit = model->chain->dense[0].hidden_size; unit < model->pool_words; unit++) {                   \
             output[unit] = 0;                                                                                 \
         }                                                                                                     \
         return output;                                                                                        \
     }
 
-FLATTEN_SHOW(es_flatten_relu, es_activation_relu)
-FLATTEN_SHOW(es_flatten_tanh, es_activation_tanh)
-FLATTEN_SHOW(es_flatten_none, es_activation_none)
+FLATTEN_SHOW(es_flatten_relu, es_activate_relu)
+FLATTEN_SHOW(es_flatten_tanh, es_activate_tanh)
+FLATTEN_SHOW(es_flatten_none, es_activate_none)
 
 const int16_t *es_flatten_head(es_context_t *context)
 {

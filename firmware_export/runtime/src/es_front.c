@@ -1,79 +1,107 @@
 /* Convolutions and pools over time, which run before the recurrent layers, and the layers behind them (SPEC.md, sections
- * 6 and 7). Plain C for every part; operands are multiplied by the dot products of the kernel. */
+ * 6 and 7). Plain C for every part; the results of rows are those of the kernel (es_rows.h). */
 #include "es_front.h"
 #include "es_activation.h"
-#include "es_operands.h"
 #include "es_pool.h"
 #include "es_rows.h"
 
-/* Inputs that an output sees, one after another in memory, so that one dot product takes them. */
-typedef struct {
-    const int16_t *inputs;
-    unsigned count;
-} run_t;
-
-/* The run that begins with the input of a tap. latest: slot of the latest input */
-static inline run_t run_from(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, unsigned tap)
-{
-    const unsigned age = (front->taps - 1u - tap) * front->dilation;
-    const unsigned slot = latest >= age ? latest - age : latest + front->slots - age;
-    run_t run;
-    run.inputs = ring + (size_t)slot * front->in_words;
-    run.count = 1;
-    if (front->pad != NULL && age >= number) {
-        run.inputs = front->pad;
-    } else if (front->dilation == 1u) {
-        const unsigned to_end = front->slots - slot;
-        const unsigned left = front->taps - tap;
-        run.count = left < to_end ? left : to_end;
-    } else {
-        /* the next tap sees an input further on */
+/* Defines the results of a convolution tap by tap, for taps that see inputs which do not lie side by side: with dilation,
+ * and at the first inputs of a window that begins with a pad. `add` adds the dot products of groups of `words` numbers. */
+#define TAP_RESULTS(name, add, words)                                                                         \
+    static const ES_ROM int16_t *name(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest, \
+                                      const ES_ROM es_block_t *block, const ES_ROM int16_t *weights, unsigned blocks, \
+                                      int32_t *results)                                                       \
+    {                                                                                                         \
+        const uint16_t groups = (uint16_t)(front->in_words / (words));                                        \
+        for (; blocks > 0u; blocks--) {                                                                       \
+            unsigned tap = front->taps;                                                                       \
+            es_rows4_begin(block, results);                                                                   \
+            while (tap > 0u) {                                                                                \
+                unsigned age;                                                                                 \
+                unsigned slot;                                                                                \
+                tap--;                                                                                        \
+                age = tap * front->dilation;                                                                  \
+                slot = latest >= age ? latest - age : latest + front->slots - age;                            \
+                weights = (add)(weights,                                                                      \
+                                front->pad != NULL && age >= number ? front->pad                              \
+                                                                    : ring + (size_t)slot * front->in_words,  \
+                                groups, results);                                                             \
+            }                                                                                                 \
+            es_rows4_end(block, results);                                                                     \
+            block++;                                                                                          \
+            results += ES_BLOCK_ROWS;                                                                         \
+        }                                                                                                     \
+        return weights;                                                                                       \
     }
-    return run;
+
+TAP_RESULTS(wide_by_taps, es_rows4_wide, 2u)
+TAP_RESULTS(narrow_by_taps, es_rows4_narrow, ES_QUAD)
+
+/* True if what an output sees lies in the ring side by side, or in two pieces where the ring ends between them; then
+ * `seen` is written. words: of a group */
+static inline int side_by_side(const es_front_t *front, const int16_t *ring, uint16_t number, unsigned latest,
+                               unsigned words, es_seen_t *seen)
+{
+    const unsigned groups = front->in_words / words;
+    const unsigned oldest = front->taps - 1u; /* its age */
+    unsigned before = 0; /* taps in the first piece, at the end of the ring */
+
+    if (front->dilation != 1u || (front->pad != NULL && oldest >= number)) {
+        return 0;
+    }
+    seen->second = ring;
+    if (latest < oldest) {
+        before = oldest - latest;
+        seen->first = ring + ((size_t)front->slots - before) * front->in_words;
+    } else {
+        seen->first = ring + ((size_t)latest - oldest) * front->in_words;
+        before = front->taps;
+    }
+    seen->first_groups = (uint16_t)(before * groups);
+    seen->second_groups = (uint16_t)((front->taps - before) * groups);
+    return 1;
 }
 
-/* Defines the step of a convolution. `add` adds the dot products of groups of `words` numbers. A macro, so that no
- * compiler calls them or the activation through a pointer. */
-#define CONV_STEP(name, add, words, activation)                                                               \
-    void name(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)                 \
+/* Defines the step of a convolution. A macro, so that no compiler calls the activation or the dot products through a
+ * pointer. words: of a group */
+#define CONV_STEP(name, results_of, by_taps, words, activate)                                                 \
+    void name(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest, int16_t *output) \
     {                                                                                                         \
         const ES_ROM int16_t *weights = front->weights;                                                       \
         const ES_ROM es_block_t *block = front->blocks;                                                       \
-        const unsigned groups = front->in_words / (words);                                                    \
-        const unsigned latest = ((unsigned)number - 1u) % front->slots;                                       \
+        es_seen_t seen;                                                                                       \
+        const int at_once = side_by_side(front, ring, number, latest, (words), &seen);                        \
         unsigned unit;                                                                                        \
-        for (unit = 0; unit < front->out_words; unit += ES_QUAD) {                                            \
-            int32_t results[ES_BLOCK_ROWS];                                                                   \
-            unsigned tap = 0;                                                                                 \
-            es_rows4_begin(block, results);                                                                   \
-            while (tap < front->taps) {                                                                       \
-                const run_t run = run_from(front, ring, number, latest, tap);                                 \
-                weights = (add)(weights, run.inputs, (uint16_t)(run.count * groups), results);                \
-                tap += run.count;                                                                             \
+        for (unit = 0; unit < front->out_words; unit += ES_BLOCK_ROWS * ES_RESULTS_BLOCKS) {                  \
+            int32_t results[ES_BLOCK_ROWS * ES_RESULTS_BLOCKS];                                               \
+            const unsigned blocks = es_blocks_at_once(front->out_words - unit);                               \
+            if (at_once != 0) {                                                                               \
+                weights = (results_of)(block, weights, &seen, blocks, results);                               \
+            } else {                                                                                          \
+                weights = (by_taps)(front, ring, number, latest, block, weights, blocks, results);            \
             }                                                                                                 \
-            es_rows4_end(block, results);                                                                     \
-            es_operands_store(output + unit, (activation)(results[0]), (activation)(results[1]),              \
-                              (activation)(results[2]), (activation)(results[3]));                            \
-            block++;                                                                                          \
+            (activate)(results, ES_BLOCK_ROWS * blocks, output + unit);                                       \
+            block += blocks;                                                                                  \
         }                                                                                                     \
         for (unit = front->units; unit < front->out_words; unit++) {                                          \
             output[unit] = 0;                                                                                 \
         }                                                                                                     \
     }
 
-CONV_STEP(es_conv_features_relu_step, es_rows4_wide, 2u, es_activation_relu)
-CONV_STEP(es_conv_features_tanh_step, es_rows4_wide, 2u, es_activation_tanh)
-CONV_STEP(es_conv_features_none_step, es_rows4_wide, 2u, es_activation_none)
-CONV_STEP(es_conv_relu_step, es_rows4_narrow, ES_QUAD, es_activation_relu)
-CONV_STEP(es_conv_tanh_step, es_rows4_narrow, ES_QUAD, es_activation_tanh)
-CONV_STEP(es_conv_none_step, es_rows4_narrow, ES_QUAD, es_activation_none)
+CONV_STEP(es_conv_features_relu_step, es_rows4_wide_results, wide_by_taps, 2u, es_activate_relu)
+CONV_STEP(es_conv_features_tanh_step, es_rows4_wide_results, wide_by_taps, 2u, es_activate_tanh)
+CONV_STEP(es_conv_features_none_step, es_rows4_wide_results, wide_by_taps, 2u, es_activate_none)
+CONV_STEP(es_conv_relu_step, es_rows4_narrow_results, narrow_by_taps, ES_QUAD, es_activate_relu)
+CONV_STEP(es_conv_tanh_step, es_rows4_narrow_results, narrow_by_taps, ES_QUAD, es_activate_tanh)
+CONV_STEP(es_conv_none_step, es_rows4_narrow_results, narrow_by_taps, ES_QUAD, es_activate_none)
 
 /* The ring holds exactly the inputs that an output sees, so their order does not matter. */
-void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)
+void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest, int16_t *output)
 {
     const unsigned shift = es_floor_log2(front->slots);
     unsigned unit;
     (void)number;
+    (void)latest;
     for (unit = 0; unit < front->out_words; unit++) {
         int32_t sum = 0;
         unsigned slot;
@@ -84,10 +112,11 @@ void es_time_mean_step(const es_front_t *front, const int16_t *ring, uint16_t nu
     }
 }
 
-void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t number, int16_t *output)
+void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t number, uint16_t latest, int16_t *output)
 {
     unsigned unit;
     (void)number;
+    (void)latest;
     for (unit = 0; unit < front->out_words; unit++) {
         int32_t largest = ring[unit];
         unsigned slot;
@@ -98,34 +127,67 @@ void es_time_max_step(const es_front_t *front, const int16_t *ring, uint16_t num
     }
 }
 
+/* Stores an input of an even number of words, aligned to words, or zeros for NULL. */
+static inline void store_input(int16_t *slot, const int16_t *input, unsigned words)
+{
+    if (input != NULL) {
+#if defined(__thumb__) && defined(__GNUC__)
+        const int16_t *const end = slot + words - words % ES_QUAD;
+        if (words >= ES_QUAD) {
+            __asm__ volatile(
+                ".syntax unified\n1:\n\tldm %[input]!, {r2, r3}\n\tstm %[slot]!, {r2, r3}\n\tcmp %[slot], %[end]\n\tbne 1b"
+                : [input] "+l"(input), [slot] "+l"(slot)
+                : [end] "l"(end)
+                : "r2", "r3", "cc", "memory");
+        }
+        words %= ES_QUAD;
+#endif
+        for (; words > 0u; words -= 2u) {
+            const int16_t first = input[0];
+            const int16_t second = input[1];
+            slot[0] = first;
+            slot[1] = second;
+            slot += 2;
+            input += 2;
+        }
+    } else {
+        for (; words > 0u; words--) {
+            *slot = 0;
+            slot++;
+        }
+    }
+}
+
 /* Gives the front layer `first` its input `number` of the window, zeros for NULL, and its output to those after it.
  * Returns the input of the first recurrent layer and writes the number of its step, or NULL if it does not run. */
 static const int16_t *run_front(es_context_t *context, unsigned first, const int16_t *input, uint16_t *number)
 {
     const es_chain_t *const chain = context->model->chain;
+    const es_front_t *front = chain->front;
+    const es_front_t *const begin = front + first;
+    const es_front_t *const end = front + chain->num_front;
     const int16_t *below = input;
     int16_t *state = context->states;
-    unsigned index;
+    uint16_t inputs = *number;
 
-    for (index = 0; index < chain->num_front; index++) {
-        const es_front_t *const front = &chain->front[index];
+    for (; front != end; front++) {
         int16_t *const ring = state;
         int16_t *const output = ring + (size_t)front->slots * front->in_words;
         state = output + front->out_words;
-        if (index >= first) {
-            int16_t *const slot = ring + (size_t)((*number - 1u) % front->slots) * front->in_words;
-            unsigned word;
-            for (word = 0; word < front->in_words; word++) {
-                slot[word] = below != NULL ? below[word] : (int16_t)0;
-            }
-            if (es_front_outputs(front, *number) == es_front_outputs(front, (uint16_t)(*number - 1u))) {
+        if (front >= begin) {
+            const uint16_t latest = (uint16_t)((inputs - 1u) % front->slots);
+            uint16_t outputs;
+            store_input(ring + (size_t)latest * front->in_words, below, front->in_words);
+            outputs = es_front_output_at(front, inputs);
+            if (outputs == 0u) {
                 return NULL;
             }
-            front->step(front, ring, *number, output);
-            *number = es_front_outputs(front, *number);
+            front->step(front, ring, inputs, latest, output);
+            inputs = outputs;
             below = output;
         }
     }
+    *number = inputs;
     return below;
 }
 

@@ -14,6 +14,21 @@ static inline uint16_t es_front_outputs(const es_front_t *front, uint16_t inputs
     return (uint16_t)outputs;
 }
 
+/* The same if the last of the inputs gives an output, else 0. Without a stride it takes no division, which small parts do
+ * not have. */
+static inline uint16_t es_front_output_at(const es_front_t *front, uint16_t inputs)
+{
+    unsigned outputs = 0;
+    if (inputs > front->first) {
+        outputs = (unsigned)inputs - front->first;
+        if (front->stride != 1u) {
+            const unsigned passed = (outputs - 1u) / front->stride;
+            outputs = passed * front->stride == outputs - 1u ? passed + 1u : 0u;
+        }
+    }
+    return (uint16_t)outputs;
+}
+
 /* Number of steps of the recurrent layers after so many samples of a window. */
 static inline uint16_t es_front_steps(const es_model_t *model, uint16_t samples)
 {

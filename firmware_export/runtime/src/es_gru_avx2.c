@@ -27,7 +27,7 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     for (n = 0; n < ES_AVX2_UNITS; n++) {
         sums.of[n] = excess[0];
     }
-    es_avx2_add_pairs(&sums, weights, stride, 3, below, layer->wide_pairs);
+    es_avx2_add_pairs(sums.of, ES_AVX2_UNITS, weights, stride, 3, below, layer->wide_pairs);
     if (layer->wide_alone != 0u) {
         const __m256i last = _mm256_set1_epi32((uint16_t)below[2u * layer->wide_pairs]); /* beside a zero */
         for (n = 0; n < ES_AVX2_UNITS; n++) {
@@ -36,14 +36,14 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
             sums.of[n] = es_avx2_dot(sums.of[n], _mm256_zextsi128_si256(three), last);
         }
     }
-    es_avx2_add_quads(&sums, weights + (stride - 6u * ((uint32_t)layer->below_quads + layer->own_quads)), stride, 3,
+    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + (stride - 6u * ((uint32_t)layer->below_quads + layer->own_quads)), stride, 3,
                       below, layer->below_quads);
     for (n = 0; n < ES_AVX2_UNITS; n++) {
         const __m256i bias = _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias));
         inputs[n] = _mm256_add_epi32(bias, _mm256_shuffle_epi8(sums.of[n], input_lanes));
         sums.of[n] = excess[1];
     }
-    es_avx2_add_quads(&sums, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
+    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + (stride - 6u * layer->own_quads), stride, 3, own, layer->own_quads);
     for (n = 0; n < ES_AVX2_UNITS; n++) {
         sums.of[n] = _mm256_add_epi32(inputs[n], _mm256_shuffle_epi8(sums.of[n], state_lanes));
     }

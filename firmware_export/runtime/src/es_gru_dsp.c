@@ -40,7 +40,7 @@ ES_DSP_KERNEL(es_gru_nibble_units)
 }
 #endif
 
-static inline void set_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *hidden)
+static inline void gru_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *hidden)
 {
     frame->block = layer->blocks;
     frame->out = hidden;
@@ -58,7 +58,7 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
 
     (void)scratch;
     es_dsp_frame_fill(&frame, layer, below, state);
-    set_frame(&frame, layer, hidden);
+    gru_frame(&frame, layer, hidden);
     es_gru_units(&frame, layer->weights);
     es_dsp_operands(state, hidden, layer);
 }
@@ -71,7 +71,7 @@ void es_gru_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *
 
     (void)scratch;
     es_dsp_frame_fill_nibbles(&frame, layer, below, state);
-    set_frame(&frame, layer, hidden);
+    gru_frame(&frame, layer, hidden);
     es_gru_nibble_units(&frame, layer->weights);
     es_dsp_operands(state, hidden, layer);
 }

@@ -9,7 +9,7 @@
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without that instruction: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
 #define ES_KERNEL_THUMB1 4 /* 16-bit Thumb: Cortex-M0, M0+ */
-#define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, the rest plain C */
+#define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, convolutions and dense layers */
 #define ES_KERNEL_NEON 6   /* Arm with NEON, 64 or 32 bits: four units of an LSTM or a GRU at once, rows of others */
 #define ES_KERNEL_RISCV 7  /* RV32 with multiplication and 32 registers, little-endian */
 
@@ -35,7 +35,7 @@
 #endif
 #endif
 
-/* True if the plain C of RNN, GRU and LSTM is compiled, for all units or for those that a kernel leaves over. */
+/* True if the plain C of the cells is compiled, for all units or for those that a kernel leaves over. */
 #define ES_PLAIN_CELLS (ES_KERNEL == ES_KERNEL_PLAIN || ES_UNITS_AT_ONCE)
 
 /* True if a kernel steps several units of an LSTM or a GRU at once and leaves the remaining ones to the plain C. */
@@ -51,11 +51,25 @@
 #define ES_OWN_NIBBLES 0
 #endif
 
-/* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which all layers but RNN, GRU and LSTM use. */
-#define ES_OWN_ROWS (ES_OWN_BLOCK || ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
+/* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which the head and convolutions use, and plain
+ * cells. */
+#define ES_OWN_ROWS                                                                                         \
+    (ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV || ES_KERNEL == ES_KERNEL_THUMB1 ||        \
+     ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
 
-/* True if it defines es_rows4_block too. */
-#define ES_OWN_BLOCK \
-    (ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV || ES_KERNEL == ES_KERNEL_THUMB1)
+/* True if a file of the kernel defines es_rows4_wide_results and es_rows4_narrow_results, which convolutions and dense
+ * layers use. */
+#if defined(__OPTIMIZE_SIZE__)
+#define ES_OWN_RESULTS (ES_KERNEL == ES_KERNEL_MVE || ES_KERNEL == ES_KERNEL_THUMB1)
+#else
+#define ES_OWN_RESULTS (ES_OWN_ROWS || ES_KERNEL == ES_KERNEL_AVX2)
+#endif
+
+/* Blocks whose results they compute in one call: what a convolution and a dense layer keep on the stack. */
+#if ES_KERNEL == ES_KERNEL_PLAIN || ES_KERNEL == ES_KERNEL_THUMB2
+#define ES_RESULTS_BLOCKS 1u
+#else
+#define ES_RESULTS_BLOCKS 8u
+#endif
 
 #endif

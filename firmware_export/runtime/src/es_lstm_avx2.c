@@ -20,9 +20,9 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     for (n = 0; n < ES_AVX2_UNITS; n++) {
         sums.of[n] = _mm256_add_epi32(excess, _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias)));
     }
-    es_avx2_add_pairs(&sums, weights, stride, 4, below, layer->wide_pairs);
-    es_avx2_add_quads(&sums, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
-    es_avx2_add_quads(&sums, weights + (stride - 8u * layer->own_quads), stride, 4, own, layer->own_quads);
+    es_avx2_add_pairs(sums.of, ES_AVX2_UNITS, weights, stride, 4, below, layer->wide_pairs);
+    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
+    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + (stride - 8u * layer->own_quads), stride, 4, own, layer->own_quads);
     es_avx2_results(&sums, blocks, results);
 }
 

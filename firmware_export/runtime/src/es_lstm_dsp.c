@@ -48,7 +48,7 @@ ES_DSP_KERNEL(es_lstm_nibble_units)
 }
 #endif
 
-static inline void set_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *cell, const int16_t *scratch)
+static inline void lstm_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *cell, const int16_t *scratch)
 {
     frame->block = layer->blocks;
     frame->out = cell;
@@ -65,7 +65,7 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
     es_dsp_frame_t frame;
 
     es_dsp_frame_fill(&frame, layer, below, state);
-    set_frame(&frame, layer, state + ES_QUAD * layer->own_quads, scratch);
+    lstm_frame(&frame, layer, state + ES_QUAD * layer->own_quads, scratch);
     es_lstm_units(&frame, layer->weights);
     es_dsp_operands(state, scratch, layer);
 }
@@ -76,7 +76,7 @@ void es_lstm_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t 
     es_dsp_frame_t frame;
 
     es_dsp_frame_fill_nibbles(&frame, layer, below, state);
-    set_frame(&frame, layer, state + ES_QUAD * layer->own_quads, scratch);
+    lstm_frame(&frame, layer, state + ES_QUAD * layer->own_quads, scratch);
     es_lstm_nibble_units(&frame, layer->weights);
     es_dsp_operands(state, scratch, layer);
 }

@@ -22,7 +22,7 @@
 #define ES_MVE_BATCH 32u /* blocks whose sums are computed before their gates */
 #define ES_MVE_GROUP_BYTES (4u * ES_MVE_ROWS) /* weights of a pair or quad */
 #define ES_MVE_INLINE static inline __attribute__((always_inline))
-#define ES_MVE_PASS static __attribute__((noinline)) void
+#define ES_MVE_PASS static __attribute__((noinline, unused)) void
 
 /* ---------------------------------------------------------------------------------------------------- sums */
 
@@ -263,14 +263,17 @@ ES_MVE_PASS es_mve_add_rest(es_mve_blocks_t *blocks, const es_layer_t *layer, co
 }
 
 /* Computes sums [count, 4] of `count` blocks (1 .. ES_MVE_BATCH) from `first` on, and sets the sums beyond to zero,
- * up to a multiple of four blocks. */
-ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
-                               unsigned count, int32_t *sums)
+ * up to a multiple of four blocks. weights: those of the layer's first block; other_bytes: what else lies between the
+ * weights of two blocks. */
+ES_MVE_INLINE void es_mve_sums_between(const es_layer_t *layer, const int16_t *weights, uint32_t other_bytes,
+                                       const int16_t *below, const int16_t *own, unsigned first, unsigned count,
+                                       int32_t *sums)
 {
     const uint32_t features_bytes = ES_MVE_GROUP_BYTES * layer->wide_pairs + 2u * ES_GRU_ALONE_WORDS * layer->wide_alone;
-    const uint32_t unit_bytes = features_bytes + ES_MVE_GROUP_BYTES * ((uint32_t)layer->below_quads + layer->own_quads);
+    const uint32_t unit_bytes =
+        features_bytes + ES_MVE_GROUP_BYTES * ((uint32_t)layer->below_quads + layer->own_quads) + other_bytes;
     const es_block_t *const block = layer->blocks + first;
-    es_mve_blocks_t blocks = {(uint32_t)layer->weights + first * unit_bytes, unit_bytes, sums, 8u, count};
+    es_mve_blocks_t blocks = {(uint32_t)weights + first * unit_bytes, unit_bytes, sums, 8u, count};
     unsigned pair = 0;
     unsigned own_quad = 0;
     unsigned unit;
@@ -291,6 +294,12 @@ ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, co
     for (unit = count; unit % ES_MVE_LANES != 0u; unit++) {
         vstrwq_s32(sums + ES_BLOCK_ROWS * unit, vdupq_n_s32(0));
     }
+}
+
+ES_MVE_INLINE void es_mve_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, unsigned first,
+                               unsigned count, int32_t *sums)
+{
+    es_mve_sums_between(layer, layer->weights, 0u, below, own, first, count, sums);
 }
 
 /* --------------------------------------------------------------------------------------------- gates and operands */

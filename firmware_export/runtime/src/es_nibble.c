@@ -4,14 +4,14 @@
 #include "es_rows.h"
 
 /* A word as a signed weight, without an implementation-defined conversion. */
-static inline int32_t whole_weight(uint16_t word)
+static inline int32_t whole_word(uint16_t word)
 {
     const uint32_t raised = (uint32_t)word ^ 0x8000u; /* 0 .. 2^16 - 1 */
     return (int32_t)raised - 0x8000;
 }
 
 /* Its low byte as a signed weight. */
-static inline int32_t fine_weight(uint16_t word)
+static inline int32_t fine_byte(uint16_t word)
 {
     const uint32_t raised = ((uint32_t)word & 0xFFu) ^ 0x80u; /* 0 .. 255 */
     return (int32_t)raised - 0x80;
@@ -20,8 +20,8 @@ static inline int32_t fine_weight(uint16_t word)
 /* Adds the products of a row in a quad. */
 static inline void add_quad(uint16_t first, uint16_t second, const int16_t *operands, int32_t *accumulator)
 {
-    int32_t sum = fine_weight(first) * operands[0] + whole_weight(first) * operands[2] +
-                  fine_weight(second) * operands[1] + whole_weight(second) * operands[3];
+    int32_t sum = fine_byte(first) * operands[0] + whole_word(first) * operands[2] +
+                  fine_byte(second) * operands[1] + whole_word(second) * operands[3];
     ES_KEEP_SCALAR(sum);
     *accumulator += sum;
 }
@@ -57,8 +57,8 @@ const ES_ROM int16_t *es_nibble_rows4(const ES_ROM int16_t *weights, const int16
         add_row(weights + 4, operands, taken, &accumulators[2]);
         add_row(weights + 6, operands, taken, &accumulators[3]);
         weights += 8;
-        operands += (unsigned)taken * ES_QUAD;
-        left = (uint16_t)(left - taken);
+        operands += taken == 2u ? 2u * ES_QUAD : ES_QUAD;
+        left = (uint16_t)((uint32_t)left - taken);
     }
     return weights;
 }
@@ -73,8 +73,8 @@ const ES_ROM int16_t *es_nibble_rows3(const ES_ROM int16_t *weights, const int16
         add_row(weights + 2, operands, taken, &accumulators[1]);
         add_row(weights + 4, operands, taken, &accumulators[2]);
         weights += 6;
-        operands += (unsigned)taken * ES_QUAD;
-        left = (uint16_t)(left - taken);
+        operands += taken == 2u ? 2u * ES_QUAD : ES_QUAD;
+        left = (uint16_t)((uint32_t)left - taken);
     }
     return weights;
 }

@@ -34,7 +34,7 @@ ES_DSP_KERNEL(es_rnn_nibble_quads)
 }
 #endif
 
-static inline void set_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *scratch)
+static inline void rnn_frame(es_dsp_frame_t *frame, const es_layer_t *layer, int16_t *scratch)
 {
     frame->block = layer->blocks;
     frame->out = scratch;
@@ -47,7 +47,7 @@ void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
     es_dsp_frame_t frame;
 
     es_dsp_frame_fill(&frame, layer, below, state);
-    set_frame(&frame, layer, scratch);
+    rnn_frame(&frame, layer, scratch);
     es_rnn_quads(&frame, layer->weights);
     es_dsp_operands(state, scratch, layer);
 }
@@ -58,7 +58,7 @@ void es_rnn_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *
     es_dsp_frame_t frame;
 
     es_dsp_frame_fill_nibbles(&frame, layer, below, state);
-    set_frame(&frame, layer, scratch);
+    rnn_frame(&frame, layer, scratch);
     es_rnn_nibble_quads(&frame, layer->weights);
     es_dsp_operands(state, scratch, layer);
 }

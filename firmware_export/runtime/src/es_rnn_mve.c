@@ -9,6 +9,7 @@
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     int16_t *const operands = es_mve_at_once(layer->own_quads) ? state : scratch;
+    const int32x4_t shifts = vldrwq_s32(es_mve_operand_shifts);
     int32_t all_sums[ES_MVE_BATCH * ES_BLOCK_ROWS];
     int16_t *to = operands;
     unsigned quad;
@@ -25,14 +26,12 @@ void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         /* q0: the four units of a block */
         __asm__ volatile(
             ES_MVE_LOOP(
-                "vldrh.s32 q0, [%[multipliers]]\n\tadd %[multipliers], %[multipliers], %[block_bytes]\n\t"
-                "vshl.i32 q0, q0, #16\n\tvldrw.u32 %q[x], [%[sums]], #16\n\tvmulh.s32 q0, q0, %q[x]\n\t"
+                "vldrh.s32 q0, [%[multipliers]], #24\n\tvshl.i32 q0, q0, #16\n\t"
+                "vldrw.u32 %q[x], [%[sums]], #16\n\tvmulh.s32 q0, q0, %q[x]\n\t"
                 ES_MVE_TANH("q0")
-                "vshr.s32 q0, q0, #16\n\t"
-                ES_MVE_STORE_OPERANDS("q0"))
+                "vshr.s32 q0, q0, #16\n\tvrshl.s32 q0, q0, %q[shifts]\n\tvstrh.32 q0, [%[operands]], #8\n\t")
             : [sums] "+r"(sums), [multipliers] "+l"(multipliers), [operands] "+l"(to), [x] "=&w"(x), [y] "=&w"(y)
-            : [block_bytes] "r"(sizeof(es_block_t)), [table] "r"(es_tanh_dsp_table),
-              [shifts] "r"(es_mve_operand_shifts), [count] "r"(count)
+            : [table] "r"(es_tanh_dsp_table), [shifts] "w"(shifts), [count] "r"(count)
             : ES_MVE_UPDATE_CLOBBERS);
     }
     es_mve_replace(layer, operands, state);

@@ -100,7 +100,7 @@ const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16
 #endif
 #endif
 
-#if !ES_OWN_BLOCK
+#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_NEON /* then es_rows_neon.c defines it */
 const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_block_t *block,
                                      const ES_ROM int16_t *weights, const int16_t *below, const int16_t *own,
                                      int32_t *results)
@@ -112,4 +112,25 @@ const ES_ROM int16_t *es_rows4_block(const es_layer_t *layer, const ES_ROM es_bl
     es_rows4_end(block, results);
     return weights;
 }
+#endif
+
+#if !ES_OWN_RESULTS
+/* A macro, so that no compiler calls `add` through a pointer. */
+#define RESULTS(name, add)                                                                                    \
+    const ES_ROM int16_t *name(const ES_ROM es_block_t *block, const ES_ROM int16_t *weights,                 \
+                               const es_seen_t *seen, unsigned blocks, int32_t *results)                      \
+    {                                                                                                         \
+        for (; blocks > 0u; blocks--) {                                                                       \
+            es_rows4_begin(block, results);                                                                   \
+            weights = (add)(weights, seen->first, seen->first_groups, results);                               \
+            weights = (add)(weights, seen->second, seen->second_groups, results);                             \
+            es_rows4_end(block, results);                                                                     \
+            block++;                                                                                          \
+            results += ES_BLOCK_ROWS;                                                                         \
+        }                                                                                                     \
+        return weights;                                                                                       \
+    }
+
+RESULTS(es_rows4_wide_results, es_rows4_wide)
+RESULTS(es_rows4_narrow_results, es_rows4_narrow)
 #endif

@@ -8,6 +8,7 @@
 
 #include "edge_seq.h"
 #include "es_fixed.h"
+#include "es_kernel.h"
 
 /* Hides a sum from the compiler, which costs no instruction and keeps it from making vectors of the loop around the sum.
  * gcc 12.2 makes wrong ones for NEON at -O3: the loop of es_rows4_narrow adds two quads at once in two vectors of sums,
@@ -43,6 +44,31 @@ const ES_ROM int16_t *es_rows4_wide(const ES_ROM int16_t *weights, const int16_t
 /* weights [quads, 4, 2], operands [4 * quads], accumulators [4] */
 const ES_ROM int16_t *es_rows4_narrow(const ES_ROM int16_t *weights, const int16_t *operands, uint16_t quads,
                                       int32_t *accumulators);
+
+/* What the rows of a block see: groups, pairs of features or quads of operands, in two pieces of memory. The second may
+ * be empty. */
+typedef struct {
+    const int16_t *first;
+    const int16_t *second;
+    uint16_t first_groups;
+    uint16_t second_groups;
+} es_seen_t;
+
+/* Blocks of the rows that are left, but not more than one call computes the results of. rows: a multiple of four */
+static inline unsigned es_blocks_at_once(unsigned rows)
+{
+    const unsigned blocks = rows / ES_BLOCK_ROWS;
+    return blocks < ES_RESULTS_BLOCKS ? blocks : ES_RESULTS_BLOCKS;
+}
+
+/* Results of `blocks` blocks that follow each other, 1 .. ES_RESULTS_BLOCKS, whose rows see the same pairs of features:
+ * floor(sum * multiplier / 2^16). weights [blocks, pairs, 4, 2], results [4 * blocks] */
+const ES_ROM int16_t *es_rows4_wide_results(const ES_ROM es_block_t *block, const ES_ROM int16_t *weights,
+                                            const es_seen_t *seen, unsigned blocks, int32_t *results);
+
+/* The same of rows that see quads of operands. weights [blocks, quads, 4, 2] */
+const ES_ROM int16_t *es_rows4_narrow_results(const ES_ROM es_block_t *block, const ES_ROM int16_t *weights,
+                                              const es_seen_t *seen, unsigned blocks, int32_t *results);
 
 /* weights [pairs, 3, 2], features [2 * pairs], accumulators [3] */
 const ES_ROM int16_t *es_rows3_wide(const ES_ROM int16_t *weights, const int16_t *features, uint16_t pairs,

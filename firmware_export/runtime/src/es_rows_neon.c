@@ -53,4 +53,40 @@ const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, 
     vst1q_s32(results, es_neon_scaled(sum, block));
     return state + 8u * layer->own_quads;
 }
+
+#if ES_OWN_RESULTS
+/* Defines the results of blocks: of four at once, and of those that are left one by one. */
+#define RESULTS4(name, add_to_four, added)                                                                            \
+    const int16_t *name(const es_block_t *block, const int16_t *weights, const es_seen_t *seen, unsigned blocks,      \
+                        int32_t *results)                                                                             \
+    {                                                                                                                 \
+        const unsigned first = seen->first_groups;                                                                    \
+        const size_t stride = 8u * (size_t)(first + seen->second_groups);                                             \
+        for (; blocks >= ES_NEON_UNITS; blocks -= ES_NEON_UNITS) {                                                    \
+            int32x4_t sums[ES_NEON_UNITS] = {vld1q_s32(block[0].bias), vld1q_s32(block[1].bias),                      \
+                                             vld1q_s32(block[2].bias), vld1q_s32(block[3].bias)};                     \
+            (add_to_four)(sums, weights, stride, ES_BLOCK_ROWS, seen->first, first);                                  \
+            (add_to_four)(sums, weights + 8u * first, stride, ES_BLOCK_ROWS, seen->second, seen->second_groups);      \
+            vst1q_s32(results, es_neon_scaled(sums[0], block));                                                       \
+            vst1q_s32(results + ES_BLOCK_ROWS, es_neon_scaled(sums[1], block + 1));                                   \
+            vst1q_s32(results + 2u * ES_BLOCK_ROWS, es_neon_scaled(sums[2], block + 2));                              \
+            vst1q_s32(results + 3u * ES_BLOCK_ROWS, es_neon_scaled(sums[3], block + 3));                              \
+            weights += ES_NEON_UNITS * stride;                                                                        \
+            block += ES_NEON_UNITS;                                                                                   \
+            results += ES_NEON_UNITS * ES_BLOCK_ROWS;                                                                 \
+        }                                                                                                             \
+        for (; blocks > 0u; blocks--) {                                                                               \
+            int32x4_t sum = (added)(vld1q_s32(block->bias), weights, seen->first, first);                             \
+            sum = (added)(sum, weights + 8u * first, seen->second, seen->second_groups);                              \
+            vst1q_s32(results, es_neon_scaled(sum, block));                                                           \
+            weights += stride;                                                                                        \
+            block++;                                                                                                  \
+            results += ES_BLOCK_ROWS;                                                                                 \
+        }                                                                                                             \
+        return weights;                                                                                               \
+    }
+
+RESULTS4(es_rows4_wide_results, es_neon_add_pairs, pairs_added)
+RESULTS4(es_rows4_narrow_results, es_neon_add_quads, quads_added)
+#endif
 #endif

@@ -26,6 +26,7 @@ from tests.zoo import (
     CELLS,
     Spec,
     awkward_specs,
+    convolution,
     extreme_counts,
     extreme_model,
     quantized_model,
@@ -43,6 +44,16 @@ IS_X86 = platform.machine().lower() in ("x86_64", "amd64")
 ROOT = Path(__file__).resolve().parents[3]
 
 
+# Convolutions and dense layers of more and fewer blocks than a kernel computes at once, on one and on two pieces.
+AROUND = spec(
+    *("rnn", 5),
+    channels=9,
+    window_length=8,
+    front=(convolution(16, "relu", 5), convolution(36, "tanh", 5), convolution(7, "none", 3)),
+    dense=((20, "relu"), (33, "tanh"), (5, "none")),
+)
+
+
 def shapes(cell: str) -> dict[str, Spec]:
     """Awkward shapes, and shapes around the eight units that a kernel processes at once."""
     return {
@@ -52,6 +63,7 @@ def shapes(cell: str) -> dict[str, Spec]:
         "nine": spec(cell, 9, 17, channels=5, step="difference", pooling="mean"),
         "sixteen": spec(cell, 16, 24, channels=9, step="remove_gravity"),
         "big": spec(cell, 64, channels=6, classes=6, window_length=20),
+        **({"around": AROUND} if cell == "rnn" else {}),
     }
 
 
@@ -85,6 +97,7 @@ def require_reference(library: HostLibrary, counts: NDArray[np.int16]) -> None:
 QUICK = {(cell, name) for cell in CELLS for name in ("nine", "big")} | {
     *(("lstm", name) for name in ("wide", "carry", "distance")),
     *(("gru", name) for name in ("deep", "one")),
+    ("rnn", "around"),
 }
 
 
