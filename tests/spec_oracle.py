@@ -124,6 +124,11 @@ def companded(f: int, k: int) -> int:
     return magnitude if f >= 0 else -magnitude
 
 
+def length(f: list[int]) -> int:
+    """min(floor(sqrt(x^2 + y^2 + z^2)), 32767)."""
+    return min(math.isqrt(sum(s16(a) ** 2 for a in f)), 32767)
+
+
 # Section 4: operands and rows
 
 
@@ -423,6 +428,10 @@ class Oracle:
                 else:
                     self.memory = [2**14 * a for a in x]
                 f = [sat16(a - rshift(m, 14)) for a, m in zip(x, self.memory, strict=True)]
+        if preprocessing.magnitude:
+            names = [one.name for one in self.model.contract.channels]
+            stems = [name[:-1] for name in names if name.endswith("x")]
+            f = f + [length([f[names.index(stem + axis)] for axis in "xyz"]) for stem in stems]
         k = preprocessing.companding
         if k is not None:
             f = [companded(a, k) for a in f]

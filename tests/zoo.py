@@ -83,6 +83,11 @@ class Spec:
     weight_bits: tuple[WeightBits, ...] = ()
 
     @property
+    def features(self) -> int:
+        """F."""
+        return _contract(self).num_features
+
+    @property
     def layer_inputs(self) -> list[tuple[int, int]]:
         """Units and parts that each recurrent layer sees."""
         seen, below = [(self.front_inputs[-1], 1)], (self.hidden[0], 1)
@@ -98,7 +103,7 @@ class Spec:
     @property
     def front_inputs(self) -> list[int]:
         """Units that each front layer and the first recurrent layer see."""
-        sizes = [self.channels]
+        sizes = [self.features]
         for layer in self.front:
             sizes.append(layer.rows if isinstance(layer, Conv) else sizes[-1])
         return sizes
@@ -122,6 +127,7 @@ def spec(
     step: str = "none",
     gravity_shift: int = 3,
     companding: int | None = None,
+    magnitude: bool = False,
     pooling: Pooling = "last",
     label_every: LabelEvery = "window",
     at_window_end: AtWindowEnd = "reset",
@@ -138,7 +144,7 @@ def spec(
         channels,
         classes,
         window_length,
-        Preprocessing(step, gravity_shift, companding),  # type: ignore[arg-type]  # verify() refuses an unknown step
+        Preprocessing(step, gravity_shift, companding, magnitude),  # type: ignore[arg-type]  # verify() knows steps
         Readout(pooling, label_every, at_window_end, decision),
         dense,
         front,
@@ -150,11 +156,20 @@ def spec(
 def _contract(spec: Spec) -> SensorContract:
     return SensorContract(
         sample_rate_hz=10.0,
-        channels=tuple(Channel(f"a{i}", "m/s^2", 800.0, 40.0) for i in range(spec.channels)),
+        channels=tuple(Channel(name, "m/s^2", 800.0, 40.0) for name in _names(spec)),
         window_length=spec.window_length,
         window_stride=spec.window_length,
         preprocessing=spec.preprocessing,
     )
+
+
+def _names(spec: Spec) -> list[str]:
+    """Names of the channels. With magnitudes three or six of them are axes, out of order and between each other."""
+    names = [f"a{index}" for index in range(spec.channels)]
+    if spec.preprocessing.magnitude:
+        axes = ["gz", "az", "ax", "gx", "gy", "ay"] if spec.channels >= 6 else ["az", "ax", "ay"]
+        names[-len(axes) :] = axes
+    return names
 
 
 def _labels(spec: Spec) -> tuple[str, ...]:
@@ -209,9 +224,9 @@ def random_float_model(spec: Spec, *, name: str = "zoo", seed: int = 0, amplitud
         readout=replace(spec.readout, decision=None),  # which is of integer models
         number_format=FloatFormat(
             Normalisation(
-                tuple(rng.uniform(-50, 50, spec.channels)),
+                tuple(rng.uniform(-50, 50, spec.features)),
                 # A logarithm has 2048 a doubling, so it spreads more than what it is taken of.
-                tuple(rng.uniform(150, 500, spec.channels) * (8 if spec.preprocessing.companding else 1)),
+                tuple(rng.uniform(150, 500, spec.features) * (8 if spec.preprocessing.companding else 1)),
             )
         ),
         dense=dense,
@@ -356,7 +371,7 @@ def _extreme_front(rng: np.random.Generator, spec: Spec) -> tuple[Any, ...]:
 
     front = list(_with_rows(spec, rows))
     if front and front[0].sees_outside:
-        front[0] = replace(front[0], pad=tuple(rng.choice([-(2**15), 2**15 - 1, 0, 300], spec.channels).tolist()))
+        front[0] = replace(front[0], pad=tuple(rng.choice([-(2**15), 2**15 - 1, 0, 300], spec.features).tolist()))
     return tuple(front)
 
 
@@ -392,7 +407,7 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         units, parts = spec.layer_inputs[index]
         below = 0 if first else parts * padded(units)
         bits = spec.weight_bits[index] if spec.weight_bits else 8
-        layers.append(_extreme_cell(rng, kind, spec.channels if first else 0, below, hidden, bits))
+        layers.append(_extreme_cell(rng, kind, spec.features if first else 0, below, hidden, bits))
     dense = tuple(
         Dense(
             _extreme_behind(rng, spec, index, size, centre=ARGUMENT_OFFSET if activation == "tanh" else 0), activation
@@ -406,14 +421,14 @@ def extreme_model(spec: Spec, *, name: str = "zoo", seed: int = 0) -> IntModel:
         layers=tuple(layers),
         head=_tied_head(rng, spec),
         readout=spec.readout,
-        number_format=IntFormat((0,) * spec.channels, (15,) * len(layers), ()),
+        number_format=IntFormat((0,) * spec.features, (15,) * len(layers), ()),
         dense=dense,
         front=_extreme_front(rng, spec),
         backward=spec.backward,
     )
     number_format = IntFormat(
         input_shift=tuple(
-            0 if spec.preprocessing.companding else int(shift) for shift in rng.integers(0, 13, spec.channels)
+            0 if spec.preprocessing.companding else int(shift) for shift in rng.integers(0, 13, spec.features)
         ),
         cell_frac_bits=tuple(int(bits) for bits in rng.integers(8, 16, len(layers))),
         pool_reciprocals=pool_reciprocals(model),
@@ -512,13 +527,17 @@ def random_chain(seed: int) -> Spec:
 
     cells = (any_of(CELLS), *(any_of(CELLS) for _ in some(2)))
     companding = 1 + seed // 4 % 14 if seed % 4 == 0 else None
+    hidden, channels = tuple(int(rng.integers(1, 14)) for _ in cells), int(rng.integers(1, 8))
+    magnitude = seed % 3 == 0 and channels >= 3
     return Spec(
         cells=cells,
-        hidden=tuple(int(rng.integers(1, 14)) for _ in cells),
-        channels=int(rng.integers(1, 8)),
+        hidden=hidden,
+        channels=channels,
         classes=int(rng.integers(2, 8)),
         window_length=int(rng.integers(1, 12)),
-        preprocessing=Preprocessing(any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13)), companding),
+        preprocessing=Preprocessing(
+            any_of(get_args(PreprocessingStep)), int(rng.integers(1, 13)), companding, magnitude
+        ),
         readout=_some_readout(any_of(POOLINGS), any_of(get_args(LabelEvery)), any_of(get_args(AtWindowEnd))),
         dense=tuple((int(rng.integers(1, 14)), any_of(ACTIVATIONS)) for _ in some(3)),
         weight_bits=_some_bits(seed, len(cells)),
@@ -583,6 +602,8 @@ def random_two_way_chain(seed: int) -> Spec:
 
 # Cell, name and companding of the awkward shapes whose features go through a logarithm.
 _COMPANDED = (("rnn", "wide", 5), ("gru", "small", 1), ("lstm", "stream", 8), ("fastgrnn", "mixed", 14))
+# Cell and name of those that have magnitudes.
+_MAGNITUDES = (("rnn", "wide"), ("gru", "carry"), ("lstm", "carry"), ("fastgrnn", "mixed"))
 
 
 def awkward_specs(cell: str) -> dict[str, Spec]:
@@ -600,12 +621,20 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
         "fastgrnn": ((5, 5, 4), (1,)),
     }[cell]
     companding = {shape: bits for kind, shape, bits in _COMPANDED if kind == cell}
+    magnitude = [shape for kind, shape in _MAGNITUDES if kind == cell]
     return {
         "small": spec(cell, 5, companding=companding.get("small"), weight_bits=(4,) if cell == "gru" else ()),
         "one": spec(
             cell, 1, channels=1, classes=2, window_length=1, pooling="mean", label_every="sample", at_window_end="carry"
         ),
-        "wide": spec(cell, 33, classes=6, step="difference", companding=companding.get("wide"), label_every="sample"),
+        "wide": spec(
+            *(cell, 33),
+            classes=6,
+            step="difference",
+            companding=companding.get("wide"),
+            magnitude="wide" in magnitude,
+            label_every="sample",
+        ),
         "car": spec(cell, 16, window_length=50, step="difference", pooling="mean"),
         "deep": spec(
             cell,
@@ -634,6 +663,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             channels=6,
             classes=3,
             step="difference",
+            magnitude="carry" in magnitude,
             pooling="max",
             at_window_end="carry",
             label_every="sample",
@@ -645,7 +675,7 @@ def awkward_specs(cell: str) -> dict[str, Spec]:
             4,
             5,
             9,
-            Preprocessing("remove_gravity", 1, companding.get("mixed")),
+            Preprocessing("remove_gravity", 1, companding.get("mixed"), "mixed" in magnitude),
             Readout("flatten" if cell in ("gru", "rnn") else "mean", "window", "reset"),
             ((6, "tanh"), (3, "relu")),
             (

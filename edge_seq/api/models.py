@@ -109,7 +109,7 @@ def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Predicti
     if counts.ndim != 3 or counts.shape[1] != length or not len(counts):
         raise DataError(
             f"predicting with {model.name}: values are {list(np.shape(values))}; expected [B, {length}, "
-            f"{model.input_size}], or one window [{length}, {model.input_size}]"
+            f"{model.num_channels}], or one window [{length}, {model.num_channels}]"
         )
     shares = probabilities_of(model, counts)
     indices = shares.argmax(axis=1)

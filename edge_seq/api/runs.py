@@ -143,7 +143,7 @@ class Stream:
         counts = counts_of(sample, model.contract)
         if counts.ndim != 1:
             raise DataError(
-                f"pushing a sample into {model.name}: {list(counts.shape)}; expected one sample [{model.input_size}]"
+                f"pushing a sample into {model.name}: {list(counts.shape)}; expected one sample [{model.num_channels}]"
             )
         self._state, values = step(model, counts[np.newaxis], self._state, self._learned)
         position = self._samples

@@ -13,6 +13,7 @@ Int64 = NDArray[np.int64]
 
 INT16_MIN, INT16_MAX = -(2**15), 2**15 - 1
 INT32_MIN, INT32_MAX = -(2**31), 2**31 - 1
+UINT32_MAX = 2**32 - 1
 
 MULTIPLIER_SHIFT = 16  # mulw(a, m) = floor(a m / 2^16)
 MULTIPLIER_MAX = INT16_MAX

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS, GRAVITY_FRAC_BITS
-from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, Preprocessing
+from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, SensorContract
 from edge_seq.support.errors import DataError
 
 _TOP_BIT = 15  # of a magnitude that companding has raised
@@ -58,22 +58,22 @@ def initial_state(batch: int, num_channels: int) -> PreprocessState:
 
 
 def preprocess_step(
-    counts: NDArray[np.int16], state: PreprocessState, preprocessing: Preprocessing
+    counts: NDArray[np.int16], state: PreprocessState, contract: SensorContract
 ) -> tuple[NDArray[np.int16], PreprocessState]:
     """Preprocess one sample.
 
     Args:
         counts: raw counts, int16 [B, C].
         state: state from :func:`initial_state` or the previous step.
-        preprocessing: preprocessing of the contract.
+        contract: sensor contract with the preprocessing, and with the axes of magnitudes.
 
     Returns:
-        Features int16 [B, C], and the next state.
+        Features int16 [B, F], and the next state.
     """
-    x = counts.astype(np.int32)
+    x, preprocessing = counts.astype(np.int32), contract.preprocessing
     match preprocessing.step:
         case "none":
-            return _companded(counts.astype(np.int16), preprocessing), state
+            return _after_step(counts.astype(np.int16), contract), state
         case "difference":
             feature = x - state.memory if state.primed else np.zeros_like(x)
             memory = x
@@ -88,11 +88,36 @@ def preprocess_step(
         case unreachable:
             assert_never(unreachable)
     features = np.clip(feature, COUNT_MIN, COUNT_MAX).astype(np.int16)
-    return _companded(features, preprocessing), PreprocessState(primed=True, memory=memory.astype(np.int32))
+    return _after_step(features, contract), PreprocessState(primed=True, memory=memory.astype(np.int32))
 
 
-def _companded(features: NDArray[np.int16], preprocessing: Preprocessing) -> NDArray[np.int16]:
-    return features if preprocessing.companding is None else compand(features, preprocessing.companding)
+def _after_step(features: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:
+    """What the step gives, int16 [B, C], with magnitudes and through the logarithm, as the contract says: [B, F]."""
+    lengths = [magnitude(features[:, list(triple)]) for triple in contract.magnitude_axes]
+    if lengths:
+        features = np.column_stack([features, *lengths])
+    bits = contract.preprocessing.companding
+    return features if bits is None else compand(features, bits)
+
+
+def magnitude(axes: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Length of vectors in whole counts: floor(sqrt(x^2 + y^2 + z^2)), at most 32767.
+
+    Exact: the sum of squares is at most 3 * 2^30, a float64 root of such a number is rounded by less than 2^-36, and
+    the root of a number that is no square is at least 2^-17 below the next whole one.
+
+    Args:
+        axes: three features each, int16 [..., 3], counts.
+
+    Returns:
+        int16 [...], 0 to 32767.
+
+    >>> magnitude(np.array([[3, -4, 12], [2, 2, 2], [-32768, 0, 0]], dtype=np.int16)).tolist()
+    [13, 3, 32767]
+    """
+    squares = (axes.astype(np.int64) ** 2).sum(axis=-1)
+    lengths: NDArray[np.int16] = np.minimum(np.floor(np.sqrt(squares.astype(np.float64))), COUNT_MAX).astype(np.int16)
+    return lengths
 
 
 def compand(features: NDArray[np.int16], bits: int) -> NDArray[np.int16]:
@@ -121,36 +146,38 @@ def compand(features: NDArray[np.int16], bits: int) -> NDArray[np.int16]:
     return signed
 
 
-def preprocess(counts: NDArray[np.int16], preprocessing: Preprocessing) -> NDArray[np.int16]:
+def preprocess(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:
     """Preprocess whole windows, each from a reset.
 
     Args:
-        counts: raw counts, int16 [B, T, C].
-        preprocessing: preprocessing of the contract.
+        counts: raw counts, int16 [B, T, C]; T may differ from the contract's window length.
+        contract: sensor contract with the preprocessing, and with the axes of magnitudes.
 
     Returns:
-        Features int16 [B, T, C].
+        Features int16 [B, T, F].
 
-    >>> preprocess(np.array([[[5], [7], [4]]], dtype=np.int16), Preprocessing("difference")).ravel().tolist()
+    >>> from edge_seq.ir.contract import Channel, Preprocessing
+    >>> contract = SensorContract(100.0, (Channel("ax", "g", 8192, 4),), 3, 3, Preprocessing("difference"))
+    >>> preprocess(np.array([[[5], [7], [4]]], dtype=np.int16), contract).ravel().tolist()
     [0, 2, -3]
     """
     batch, time_steps, num_channels = counts.shape
-    features = np.empty((batch, time_steps, num_channels), dtype=np.int16)
+    features = np.empty((batch, time_steps, contract.num_features), dtype=np.int16)
     state = initial_state(batch, num_channels)
     for t in range(time_steps):
-        features[:, t], state = preprocess_step(counts[:, t], state, preprocessing)
+        features[:, t], state = preprocess_step(counts[:, t], state, contract)
     return features
 
 
 def normalise(counts: NDArray[np.int16], normalisation: Normalisation) -> NDArray[np.float32]:
-    """Normalise each channel, (counts - mean) / scale, computed in float64.
+    """Normalise each feature, (counts - mean) / scale, computed in float64.
 
     Args:
-        counts: preprocessed counts, int16 [..., C].
+        counts: preprocessed counts, int16 [..., F].
         normalisation: normalisation of the model, from the training windows.
 
     Returns:
-        float32 [..., C].
+        float32 [..., F].
     """
     mean = np.asarray(normalisation.mean, dtype=np.float64)
     scale = np.asarray(normalisation.scale, dtype=np.float64)

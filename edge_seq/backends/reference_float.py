@@ -22,8 +22,8 @@ Array = NDArray[np.floating[Any]]
 
 
 def float_features(model: FloatModel, counts: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Preprocess and normalise counts for a model: int16 [B, T, C] to float32 [B, T, C]."""
-    return normalise(preprocess(counts, model.contract.preprocessing), model.number_format.normalisation)
+    """Preprocess and normalise counts for a model: int16 [B, T, C] to float32 [B, T, F]."""
+    return normalise(preprocess(counts, model.contract), model.number_format.normalisation)
 
 
 def sigmoid(x: Array) -> Array:
@@ -178,7 +178,7 @@ def run_float(model: FloatModel, counts: NDArray[np.int16]) -> Trace:
     Raises:
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
-    check_counts(counts, model.input_size, f"running {model.name}")
+    check_counts(counts, model.num_channels, f"running {model.name}")
     features = float_features(model, counts)
     values = sequences_of(model, features) | {"features": features}
     if model.readout.flattens:  # the sums are over steps, not samples

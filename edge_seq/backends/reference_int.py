@@ -139,7 +139,7 @@ def reset_state(model: IntModel, batch: int) -> State:
     for index, (units, parts) in model.kept_inputs.items():
         width = parts * padded(units) if index or front else units + units % 2
         kept.append((np.zeros((batch, width), dtype=np.int64),) * model.kept_steps)
-    primed = initial_state(batch, model.input_size)
+    primed = initial_state(batch, model.num_channels)
     return State(tuple(layers), primed, no_sum, nothing, 0, decision, front, tuple(kept))
 
 
@@ -532,7 +532,7 @@ def sample(
 ) -> tuple[State, dict[str, Int64]]:
     """Like :func:`step`, but a window that ends is not followed by the next one yet: the state is that of its last
     sample, as a device holds it until the next sample."""
-    features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract.preprocessing)
+    features, preprocess_state = preprocess_step(counts, state.preprocess, model.contract)
     shift = np.array(model.number_format.input_shift, dtype=np.int64)
     inputs = saturate16(integers(features) << shift)
     values: dict[str, Int64] = {"features": inputs}
@@ -602,7 +602,7 @@ def run_stream(model: IntModel, counts: NDArray[np.int16]) -> Iterator[dict[str,
     Raises:
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
-    check_counts(counts, model.input_size, f"running {model.name}")
+    check_counts(counts, model.num_channels, f"running {model.name}")
     state = reset_state(model, len(counts))
     for t in range(counts.shape[1]):
         state, values = step(model, counts[:, t], state)

@@ -85,13 +85,13 @@ def cost_of_shape(
     shape: Shape, contract: SensorContract, labels: tuple[str, ...], base: TrainingConfig, target: Target | None
 ) -> Cost:
     """Measure the cost of a shape."""
-    channels = contract.num_channels
+    features = contract.num_features
     return Cost(
         shape,
         parameters=count_parameters(
-            shape.cell, shape.hidden_size, input_size=channels, num_classes=len(labels), readout=shape.readout
+            shape.cell, shape.hidden_size, input_size=features, num_classes=len(labels), readout=shape.readout
         ),
-        macs_per_step=count_macs(shape.cell, shape.hidden_size, input_size=channels),
+        macs_per_step=count_macs(shape.cell, shape.hidden_size, input_size=features),
         target=None if target is None else target.name,
         found=_cost_on_target(shape, contract, labels, base, target),
     )
@@ -157,7 +157,7 @@ def units_of_size(
         case "parameters":
             return most_units(
                 lambda units: count_parameters(
-                    cell, units, input_size=contract.num_channels, num_classes=len(labels), readout=readout
+                    cell, units, input_size=contract.num_features, num_classes=len(labels), readout=readout
                 ),
                 size.value,
                 f"{cell}: {size}",

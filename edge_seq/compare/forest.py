@@ -194,5 +194,5 @@ def _cost(length: int, trials: Sequence[ForestTrial], target: str, source: Sourc
         return None
     visited = float(np.mean([one.visited for one in trials]))
     nodes = round(float(np.mean([one.nodes for one in trials])))
-    channels = source.contract(length).num_channels
-    return ForestCost(target, costs.instructions(channels, length, TREES, visited), costs.flash(TREES, nodes))
+    features = source.contract(length).num_features
+    return ForestCost(target, costs.instructions(features, length, TREES, visited), costs.flash(TREES, nodes))

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.data.recording import Recording
-from edge_seq.data.units import axis_triples, rotation_about
-from edge_seq.ir.contract import SensorContract
+from edge_seq.data.units import rotation_about
+from edge_seq.ir.contract import SensorContract, axis_triples
 from edge_seq.support.errors import ConfigError, DataError
 
 RATE_MIN, RATE_MAX = 0.25, 4.0

@@ -99,6 +99,7 @@ class PreprocessingSource(StrictTable):
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
     companding: int | None = None
+    magnitude: bool = False
 
 
 class DataSource(StrictTable):

@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.ir.contract import SensorContract, Unit
+from edge_seq.ir.contract import Unit
 from edge_seq.support.errors import ContractError
 
 STANDARD_GRAVITY = 9.80665  # m/s^2 in 1 g, by definition
@@ -123,33 +123,6 @@ def conversion_factor(found: str, wanted: Unit, *, what: str) -> float:
         else "Correct the unit of the channel or of the column"
     )
     raise ContractError(f"{what}: the data are in {found}, the channel in {wanted}, with no factor between. {hint}")
-
-
-AXES = "xyz"
-
-
-def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
-    """Find the channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
-
-    The names differ in one letter only, which is the last one, the first one or a word: ``ax``, ``gyro_x``, ``x``,
-    ``x_acc`` and ``accel_x_cal`` all count.
-    """
-    by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
-    triples = []
-    for name, index in by_name.items():
-        candidates = []
-        if name.endswith("x"):
-            candidates.append([name[:-1] + axis for axis in AXES])
-        if name.startswith("x") and len(name) > 1:
-            candidates.append([axis + name[1:] for axis in AXES])
-        for word in re.finditer(r"(?<=[\W_])x(?=[\W_])", name):
-            candidates.append([name[: word.start()] + axis + name[word.end() :] for axis in AXES])
-        for names in candidates:
-            units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
-            if all(n in by_name for n in names) and len(units) == 1:
-                triples.append((index, by_name[names[1]], by_name[names[2]]))
-                break
-    return tuple(triples)
 
 
 def rotation_about(axis: NDArray[np.float64], degrees: float) -> NDArray[np.float64]:

@@ -108,7 +108,7 @@ class DeviceContract:
 
     Attributes:
         sample_rate_hz: sample rate in Hz, decimal text.
-        preprocessing: preprocessing with its numbers, for example ``remove_gravity, shift 6, companding 5``.
+        preprocessing: preprocessing with its numbers, for example ``remove_gravity, shift 6, magnitude, companding 5``.
         window_stride: window stride in samples, decimal text.
         channels: name, unit, counts per unit and full scale of each channel.
         labels: class labels.
@@ -824,7 +824,8 @@ def _no_tick() -> None:
 def _layout(hello: Hello) -> tuple[object, ...]:
     """Properties of a device that its message layout and abilities depend on."""
     return (
-        *(hello.abi, hello.num_channels, hello.num_classes, hello.window_length, hello.label_every_step, hello.carry),
+        *(hello.abi, hello.num_channels, hello.num_magnitudes, hello.num_classes),
+        *(hello.window_length, hello.label_every_step, hello.carry),
         *(hello.state_words, hello.pool_words, hello.state_bytes, hello.max_body_bytes, hello.capabilities),
     )
 

@@ -186,6 +186,7 @@ class Hello:
         frame_errors: pieces received by the device since its start that were not valid frames.
         runtime_version: release of the C runtime.
         board: name that the port of the runtime gives itself.
+        num_magnitudes: features besides those of the channels.
     """
 
     model_hash: str
@@ -208,6 +209,7 @@ class Hello:
     frame_errors: int
     runtime_version: str
     board: str
+    num_magnitudes: int = 0
 
     @property
     def decides(self) -> bool:
@@ -234,7 +236,7 @@ class Hello:
 
     @property
     def _plain_words(self) -> int:
-        return self.num_channels + self.state_words + self.pool_words
+        return self.num_channels + self.num_magnitudes + self.state_words + self.pool_words
 
     @property
     def row_layout(self) -> np.dtype[np.void]:
@@ -250,6 +252,7 @@ class Hello:
         return self.max_body_bytes - OVERHEAD_BYTES
 
 
+_MAGNITUDE = 256  # added to the capabilities for each magnitude
 _HELLO = "IHHHHHHHBBHHIIIII"
 
 
@@ -267,7 +270,7 @@ def pack_hello(hello: Hello) -> bytes:
         hello.pool_words,
         hello.label_every_step,
         hello.carry,
-        hello.capabilities,
+        hello.capabilities + _MAGNITUDE * hello.num_magnitudes,
         hello.max_body_bytes,
         hello.state_bytes,
         hello.context_bytes,
@@ -296,6 +299,7 @@ def unpack_hello(fields: bytes) -> Hello:
     most_state = min(MAX_STATE_BYTES, 16 + 4 * (channels + pools + 4 * classes + 64) + 2 * states)
     for name, value, low, high in (
         ("channels", channels, 1, MAX_CHANNELS),
+        ("magnitudes", has // _MAGNITUDE, 0, channels),
         ("classes", classes, 2, MAX_CLASSES),
         ("layers", layers, 1, 8),
         ("samples a window", window, 1, MAX_WINDOW_LENGTH),
@@ -327,6 +331,7 @@ def unpack_hello(fields: bytes) -> Hello:
         frame_errors=frame_errors,
         runtime_version=version,
         board=board,
+        num_magnitudes=has // _MAGNITUDE,
     )
 
 

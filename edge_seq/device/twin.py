@@ -261,7 +261,7 @@ class Twin:
             model_hash=model_hash(model),
             boot=self._boot,
             abi=ABI,
-            num_channels=model.input_size,
+            num_channels=model.num_channels,
             num_classes=model.num_classes,
             num_layers=len(model.layers),
             window_length=model.contract.window_length,
@@ -278,6 +278,7 @@ class Twin:
             frame_errors=self.frame_errors % 2**32,
             runtime_version=RUNTIME_VERSION,
             board="twin",
+            num_magnitudes=len(model.contract.magnitude_axes),
         )
 
     def _describe(self, kind: int, index: int) -> bytes:
@@ -297,7 +298,7 @@ class Twin:
 
     def _counts(self, fields: bytes) -> NDArray[np.int16]:
         try:
-            counts = messages.unpack_counts(fields, self.model.input_size)
+            counts = messages.unpack_counts(fields, self.model.num_channels)
         except DeviceError:
             raise _RefusedError(ErrorCode.LENGTH) from None
         if not len(counts):
@@ -452,7 +453,7 @@ class Twin:
 
     def _state_bytes(self) -> int:
         words = sum(len(word) for word in self._state_words())
-        memory = self.model.input_size if self._remembers() else 0
+        memory = self.model.num_channels if self._remembers() else 0
         return 16 + 4 * (memory + self._pool_words() + self._decision_words().size) + 2 * words
 
     def _decision_words(self) -> NDArray[np.int64]:
@@ -498,7 +499,7 @@ class Twin:
             return array[np.newaxis]
 
         fresh = reset_state(model, 1)
-        memory = take("<i4", model.input_size if self._remembers() else 0)
+        memory = take("<i4", model.num_channels if self._remembers() else 0)
         parts = model.top_parts
         pools = {name: take("<i4", parts * padded(size)) for name, size in model.pool_sizes.items()}
         decision, stage = None, model.readout.decision

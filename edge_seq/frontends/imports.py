@@ -47,7 +47,7 @@ class Imported:
 
     def network_input(self, counts: NDArray[np.int16]) -> NDArray[np.float32]:
         """What the network gets for raw counts int16 [B, T, C]: float32 [B, T, C]."""
-        return normalise(preprocess(counts, self.lowered.model.contract.preprocessing), self.scaler)
+        return normalise(preprocess(counts, self.lowered.model.contract), self.scaler)
 
 
 def import_chain(
@@ -80,13 +80,14 @@ def import_chain(
 
     Raises:
         ModelError: The network cannot be represented, or its number of classes differs.
-        ContractError: Channels or window length differ, or the contract has a companding.
+        ContractError: Channels or window length differ, or the contract has a companding or magnitudes.
         ConfigError: The scaler does not fit the channels.
     """
-    if contract.preprocessing.companding is not None:
+    if contract.preprocessing.companding is not None or contract.preprocessing.magnitude:
         raise ContractError(
             f"importing {name}: the data source has the preprocessing {contract.preprocessing.text!r}; an imported "
-            "network and its scaler take values in proportion to counts. Leave companding out of the data source"
+            "network and its scaler take values in proportion to counts, one of each channel. Leave companding and "
+            "magnitude out of the data source"
         )
     scaler = scaler_in_counts(contract, mean, scale)
     lowered = lower(

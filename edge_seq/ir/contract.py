@@ -60,13 +60,16 @@ class Preprocessing:
             offset cancels; ``remove_gravity``, x[t] minus a one-pole low-pass of x that starts at the first sample and
             has a time constant of 2^gravity_shift samples.
         gravity_shift: shift of the low-pass, 1 to 12; used only by ``remove_gravity``.
-        companding: number k of bits, 1 to 14, if what the step gives then goes through a logarithm: linear well below
-            2^k counts, and 2048 more for each doubling well above. None leaves it out.
+        companding: number k of bits, 1 to 14, if features then go through a logarithm: linear well below 2^k counts,
+            and 2048 more for each doubling well above. None leaves it out.
+        magnitude: True if features follow for each three axes of the channels: the length of the vector of what the
+            step gives, floor(sqrt(x^2 + y^2 + z^2)), at most 32767. It does not change when the sensor is turned.
     """
 
     step: PreprocessingStep = "none"
     gravity_shift: int = 6
     companding: int | None = field(default=None, metadata=written(unless_none=True))
+    magnitude: bool = field(default=False, metadata=written(unless_false=True))
 
     @property
     def text(self) -> str:
@@ -74,9 +77,14 @@ class Preprocessing:
 
         >>> Preprocessing("remove_gravity", 6, companding=5).text, Preprocessing().text
         ('remove_gravity, shift 6, companding 5', 'none')
+        >>> Preprocessing("difference", companding=5, magnitude=True).text
+        'difference, magnitude, companding 5'
         """
-        shift = f", shift {self.gravity_shift}" if self.step == "remove_gravity" else ""
-        return self.step + shift + (f", companding {self.companding}" if self.companding is not None else "")
+        parts: list[str] = [self.step]
+        parts += [f"shift {self.gravity_shift}"] if self.step == "remove_gravity" else []
+        parts += ["magnitude"] if self.magnitude else []
+        parts += [f"companding {self.companding}"] if self.companding is not None else []
+        return ", ".join(parts)
 
     @staticmethod
     def from_text(text: str) -> Preprocessing:
@@ -86,29 +94,32 @@ class Preprocessing:
             ContractError: the text is not written like that.
 
         >>> Preprocessing.from_text("difference, companding 5")
-        Preprocessing(step='difference', gravity_shift=6, companding=5)
+        Preprocessing(step='difference', gravity_shift=6, companding=5, magnitude=False)
         """
-        found = re.fullmatch(r"([^,]*)(?:, shift (\d{1,2}))?(?:, companding (\d{1,2}))?", text)
+        found = re.fullmatch(r"([^,]*)(?:, shift (\d{1,2}))?(, magnitude)?(?:, companding (\d{1,2}))?", text)
         if found is None:
             raise ContractError(
                 f"sensor contract: preprocessing {text!r} is not known to this version of edge_seq; expected a step, "
-                "then a shift or a companding"
+                "then a shift, magnitude or a companding"
             )
-        step, shift, companding = found.groups()
+        step, shift, magnitude, companding = found.groups()
         return Preprocessing(
-            cast(PreprocessingStep, step), int(shift) if shift else 6, int(companding) if companding else None
+            cast(PreprocessingStep, step),
+            int(shift) if shift else 6,
+            int(companding) if companding else None,
+            magnitude is not None,
         )
 
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Normalisation per channel: feature = (preprocessed counts - mean) / scale.
+    """Normalisation per feature: (preprocessed counts - mean) / scale.
 
     An integer model has it folded into its first layer.
 
     Attributes:
-        mean: mean of each channel, [C], counts.
-        scale: scale of each channel, [C], counts, positive.
+        mean: mean of each feature, [F], counts.
+        scale: scale of each feature, [F], counts, positive.
     """
 
     mean: tuple[float, ...]
@@ -144,6 +155,27 @@ class SensorContract:
         return tuple(channel.name for channel in self.channels)
 
     @cached_property
+    def magnitude_axes(self) -> tuple[tuple[int, int, int], ...]:
+        """Channel indices of the three axes of each magnitude that is a feature; none without ``magnitude``."""
+        return axis_triples(self) if self.preprocessing.magnitude else ()
+
+    @property
+    def num_features(self) -> int:
+        """Number of features, F: one of each channel, then the magnitudes."""
+        return self.num_channels + len(self.magnitude_axes)
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features: those of the channels, then of the magnitudes.
+
+        >>> axes = tuple(Channel(name, "g", 8192, 4) for name in ("ax", "ay", "az"))
+        >>> SensorContract(100.0, axes, 50, 25, Preprocessing(magnitude=True)).feature_names
+        ('ax', 'ay', 'az', '|ax ay az|')
+        """
+        names = self.channel_names
+        return names + tuple(f"|{' '.join(names[axis] for axis in triple)}|" for triple in self.magnitude_axes)
+
+    @cached_property
     def counts_per_unit(self) -> NDArray[np.float64]:
         """Raw counts for one unit of each channel, float64 [C]."""
         return np.array([channel.counts_per_unit for channel in self.channels], dtype=np.float64)
@@ -152,6 +184,54 @@ class SensorContract:
     def count_limits(self) -> NDArray[np.float64]:
         """Largest magnitude of each channel in counts, float64 [C]."""
         return np.array([channel.count_limit for channel in self.channels], dtype=np.float64)
+
+
+AXES = "xyz"
+
+
+def axis_triples(contract: SensorContract) -> tuple[tuple[int, int, int], ...]:
+    """Find the channel indices of each x, y, z that share a name stem and a unit, for example ax, ay, az.
+
+    The names differ in one letter only, which is the last one, the first one or a word: ``ax``, ``gyro_x``, ``x``,
+    ``x_acc`` and ``accel_x_cal`` all count.
+    """
+    by_name = {channel.name.lower(): index for index, channel in enumerate(contract.channels)}
+    triples = []
+    for name, index in by_name.items():
+        candidates = []
+        if name.endswith("x"):
+            candidates.append([name[:-1] + axis for axis in AXES])
+        if name.startswith("x") and len(name) > 1:
+            candidates.append([axis + name[1:] for axis in AXES])
+        for word in re.finditer(r"(?<=[\W_])x(?=[\W_])", name):
+            candidates.append([name[: word.start()] + axis + name[word.end() :] for axis in AXES])
+        for names in candidates:
+            units = {contract.channels[by_name[n]].unit for n in names if n in by_name}
+            if all(n in by_name for n in names) and len(units) == 1:
+                triples.append((index, by_name[names[1]], by_name[names[2]]))
+                break
+    return tuple(triples)
+
+
+def why_no_magnitude(contract: SensorContract) -> str:
+    """Why a contract cannot have magnitudes as features, and what to do; empty if it can.
+
+    The length of a vector of counts is that of a physical vector only if its axes have one scale.
+    """
+    triples, channels = axis_triples(contract), contract.channels
+    if not triples:
+        return (
+            f"the channels {list(contract.channel_names)} hold no x, y and z with one stem and one unit; name the axes "
+            "so (ax, ay, az), or leave magnitude out"
+        )
+    for triple in triples:
+        scales = [channels[axis].counts_per_unit for axis in triple]
+        if len(set(scales)) > 1:
+            return (
+                f"the channels {[channels[axis].name for axis in triple]} have the counts_per_unit {scales}; give them "
+                "one scale, or leave magnitude out"
+            )
+    return ""
 
 
 def verify_contract(contract: SensorContract) -> None:
@@ -228,6 +308,10 @@ def verify_contract(contract: SensorContract) -> None:
         f"companding is {companding!r}; give a whole number of bits, {MIN_COMPANDING} to {MAX_COMPANDING}, or leave it "
         "out",
     )
+    magnitude = contract.preprocessing.magnitude
+    require(isinstance(magnitude, bool), f"magnitude is {magnitude!r}; give true or false")
+    why = why_no_magnitude(contract) if magnitude else ""
+    require(not why, f"magnitude: {why}")
 
 
 def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> NDArray[np.int16]:
@@ -254,7 +338,8 @@ def to_counts(values: NDArray[np.floating[Any]], contract: SensorContract) -> ND
 def contract_to_dict(contract: SensorContract) -> dict[str, Any]:
     """The contract as plain dictionaries, lists, numbers and strings, ready for JSON.
 
-    A companding that there is not is left out, so that hashes and files of contracts without one do not change.
+    A companding or a magnitude that there is not is left out, so that hashes and files of contracts without one do not
+    change.
     """
     return dict(to_plain(contract))
 

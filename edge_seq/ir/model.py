@@ -116,7 +116,7 @@ class IntFormat:
     """Number format of an integer model. Normalisation is folded into the first layer.
 
     Attributes:
-        input_shift: [C], left shift of each feature before it saturates to 16 bits, 0 to 12; 0 with companding.
+        input_shift: [F], left shift of each feature before it saturates to 16 bits, 0 to 12; 0 with companding.
         cell_frac_bits: [L], fractional bits of each layer's calibrated 16-bit state (an LSTM's cell state), 8 to 15;
             not used by kinds without one.
         pool_reciprocals: if the head sees a mean, floor(2^(14 + floor(log2 t)) / t), for t = 1 .. T with a label after
@@ -167,9 +167,14 @@ class SequenceModel(Generic[Rows, Format]):
         return len(self.labels)
 
     @property
-    def input_size(self) -> int:
-        """Input size of the first layer, I: the number of channels."""
+    def num_channels(self) -> int:
+        """Number of raw counts in a sample, C."""
         return self.contract.num_channels
+
+    @property
+    def input_size(self) -> int:
+        """Input size of the first layer: the number of features, F, which is C but for magnitudes."""
+        return self.contract.num_features
 
     @property
     def hidden_sizes(self) -> tuple[int, ...]:

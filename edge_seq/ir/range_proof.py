@@ -21,6 +21,7 @@ from edge_seq.arithmetic.fixed_point import (
     INT16_MAX,
     INT32_MAX,
     MULTIPLIER_SHIFT,
+    UINT32_MAX,
     integers,
     mean_reciprocal,
 )
@@ -105,6 +106,10 @@ def _preprocessing_bounds(model: IntModel) -> list[Bound]:
     if model.contract.preprocessing.step == "remove_gravity":
         # Worst case: the sample and the low-pass are at opposite ends of the range.
         bounds.append(Bound("gravity, difference to the sample", -1, 2 * FEATURE_LIMIT << GRAVITY_FRAC_BITS))
+    if model.contract.magnitude_axes:
+        bounds.append(Bound("magnitude, square of an axis", -1, FEATURE_LIMIT**2))
+        # It has no sign. What comes of it saturates, so it is a feature like the others.
+        bounds.append(Bound("magnitude, sum of squares", -1, 3 * FEATURE_LIMIT**2, UINT32_MAX))
     companding = model.contract.preprocessing.companding
     if companding is not None:
         bounds.append(Bound("companding, magnitude raised", -1, FEATURE_LIMIT + (1 << companding)))

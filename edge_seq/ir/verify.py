@@ -125,13 +125,13 @@ def _verify_constant(constant: Constant, array: NDArray[Any], what: str, *, hidd
 
 def _verify_number_format(model: FloatModel | IntModel) -> None:
     number_format = model.number_format
-    channels = model.input_size
+    features = model.input_size
     match number_format:
         case FloatFormat():
             mean, scale = number_format.normalisation.mean, number_format.normalisation.scale
             _require(
-                len(mean) == len(scale) == channels,
-                f"normalisation has {len(mean)} means and {len(scale)} scales; expected {channels}, one a channel",
+                len(mean) == len(scale) == features,
+                f"normalisation has {len(mean)} means and {len(scale)} scales; expected {features}, one a feature",
             )
             _require(
                 bool(np.isfinite([*mean, *scale]).all()) and all(abs(value) <= MEAN_MAX for value in mean),
@@ -144,8 +144,8 @@ def _verify_number_format(model: FloatModel | IntModel) -> None:
         case IntFormat():
             shifts = number_format.input_shift
             _require(
-                len(shifts) == channels and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
-                f"input_shift is {list(shifts)}; expected {channels} whole numbers from 0 to {INPUT_SHIFT_MAX}",
+                len(shifts) == features and all(isinstance(s, int) and 0 <= s <= INPUT_SHIFT_MAX for s in shifts),
+                f"input_shift is {list(shifts)}; expected {features} whole numbers from 0 to {INPUT_SHIFT_MAX}",
             )
             _require(
                 model.contract.preprocessing.companding is None or not any(shifts),

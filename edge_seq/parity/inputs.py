@@ -43,7 +43,7 @@ def choose_inputs(windows: Windows, model: IntModel, *, max_windows: int, extrem
     count = len(windows.labels)
     chosen = spread(count, max_windows)
     held_out = np.ascontiguousarray(windows.counts[chosen])
-    added = extreme_counts(extreme_windows, model.contract.window_length, model.input_size)
+    added = extreme_counts(extreme_windows, model.contract.window_length, model.num_channels)
     return Inputs(windows, held_out, np.concatenate([held_out, added]))
 
 

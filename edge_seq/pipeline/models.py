@@ -354,7 +354,7 @@ class QuantizationSummary(Result):
         weight_bytes: Bytes of weights and biases, without padding and multipliers.
         deployed_bytes: Bytes of all arrays as they lie in flash.
         calibration: Ranges seen on the calibration streams.
-        input_shift: [C], left shift of each feature.
+        input_shift: [F], left shift of each feature.
         cell_frac_bits: [L], fractional bits of each layer's calibrated state.
         weight_bits: [L], bits of each recurrent layer's weights on states; None if all have 8.
         saturation: How often traced values were at the end of their range.

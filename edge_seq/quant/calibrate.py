@@ -115,10 +115,10 @@ def calibrate(model: FloatModel, counts: NDArray[np.int16], *, batch_size: int =
     Raises:
         DataError: the counts are not int16 [B, T, C] with at least one step.
     """
-    check_counts(counts, model.input_size, f"calibrating {model.name}")
+    check_counts(counts, model.num_channels, f"calibrating {model.name}")
     if model.readout.at_window_end == "reset":
         counts = cut_at_resets(counts, model.contract.window_length)
-    features = preprocess(counts, model.contract.preprocessing).astype(np.int64)
+    features = preprocess(counts, model.contract).astype(np.int64)
     cell_states: list[list[NDArray[Any]]] = [[] for _ in model.layers]
     dense_outputs: list[list[NDArray[Any]]] = [[] for _ in model.dense]
     convolutions = [index for index, layer in enumerate(model.front) if isinstance(layer, Conv)]

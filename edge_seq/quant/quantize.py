@@ -458,7 +458,7 @@ def quantize(model: FloatModel, calibration: Calibration, weight_bits: Sequence[
     expected = model.input_size, len(model.layers), len(model.dense)
     if (*seen, len(calibration.front_limit)) != (*expected, convolutions):
         raise ModelError(
-            f"quantizing {model.name}: the calibration saw {seen[0]} channels, {seen[1]} layers and {seen[2]} dense "
+            f"quantizing {model.name}: the calibration saw {seen[0]} features, {seen[1]} layers and {seen[2]} dense "
             f"layers; the model has {model.input_size}, {len(model.layers)} and {len(model.dense)}. Calibrate this "
             "model"
         )

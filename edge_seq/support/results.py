@@ -5,6 +5,7 @@
 - A field becomes a key of the same name, in the order of the class. ``field(metadata=written("other"))`` gives the key
   another name.
 - ``written(unless_none=True)`` leaves the key out while the field is None. Any other field that is None becomes null.
+- ``written(unless_false=True)`` leaves the key out while the field is False.
 - ``written(inline=True)`` puts the keys of a nested dataclass where its own key would be; None puts none.
 - The properties that a class names in ``derived`` follow the fields. They are not read back.
 - NaN and infinity, which JSON does not know, become null; null is read back as NaN where a number must be.
@@ -33,17 +34,21 @@ class Written:
     key: str = ""
     inline: bool = False
     unless_none: bool = False
+    unless_false: bool = False
 
 
-def written(key: str = "", *, inline: bool = False, unless_none: bool = False) -> dict[str, Written]:
+def written(
+    key: str = "", *, inline: bool = False, unless_none: bool = False, unless_false: bool = False
+) -> dict[str, Written]:
     """Metadata of a dataclass field that is not written under its own name, or not always.
 
     Args:
         key: key to write; the name of the field if not given.
         inline: write the keys of the field's dataclass instead of one key that holds them.
         unless_none: leave the key out while the field is None.
+        unless_false: leave the key out while the field is False.
     """
-    return {"written": Written(key, inline, unless_none)}
+    return {"written": Written(key, inline, unless_none, unless_false)}
 
 
 @runtime_checkable
@@ -105,7 +110,7 @@ def _plain_fields(value: Any) -> dict[str, Any]:
     table: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         how, item = _how(field), getattr(value, field.name)
-        if item is None and (how.unless_none or how.inline):
+        if (item is None and (how.unless_none or how.inline)) or (item is False and how.unless_false):
             continue
         if how.inline:
             table |= to_plain(item)
@@ -134,7 +139,7 @@ def from_plain(kind: type[_Kind], value: Any) -> _Kind:
         TypeError: a value is of another type.
 
     >>> from_plain(Written, {"key": "k"})
-    Written(key='k', inline=False, unless_none=False)
+    Written(key='k', inline=False, unless_none=False, unless_false=False)
     """
     made: _Kind = _read(kind, value)
     return made

@@ -6,8 +6,9 @@ x:
 
     x' = A x + b,   A = diag(k / scale) M diag(scale / k),   b = (diag(k) M diag(1 / k) mean - mean) / scale
 
-M is factor * R on each triple of axes, and the factor alone on the other channels. The contract's preprocessing is
-linear, so rotating after it equals rotating before it, up to the rounding of counts.
+M is factor * R on each triple of axes, and the factor alone on the other channels and on magnitudes, which a rotation
+leaves as they are. The step of the contract's preprocessing is linear, so rotating after it equals rotating before it,
+up to the rounding of counts.
 """
 
 from __future__ import annotations
@@ -17,8 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from edge_seq.data.units import AXES, axis_triples
-from edge_seq.ir.contract import Normalisation, SensorContract
+from edge_seq.ir.contract import AXES, Normalisation, SensorContract, axis_triples
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import AugmentationConfig
 
@@ -30,9 +30,9 @@ class Augmenter:
     Attributes:
         config: kinds and sizes of the random changes.
         triples: channel indices (x, y, z) of each rotated triple.
-        counts_per_unit: float32 [C].
-        mean: float32 [C], mean of the normalisation, counts.
-        scale: float32 [C], scale of the normalisation, counts.
+        counts_per_unit: float32 [F]; 1 for a magnitude, which is only scaled.
+        mean: float32 [F], mean of the normalisation, counts.
+        scale: float32 [F], scale of the normalisation, counts.
     """
 
     config: AugmentationConfig
@@ -57,7 +57,9 @@ def make_augmenter(config: AugmentationConfig, contract: SensorContract, normali
     return Augmenter(
         config=config,
         triples=triples,
-        counts_per_unit=torch.tensor([channel.counts_per_unit for channel in contract.channels], dtype=torch.float32),
+        counts_per_unit=torch.tensor(
+            [*contract.counts_per_unit, *(1.0 for _ in contract.magnitude_axes)], dtype=torch.float32
+        ),
         mean=torch.tensor(normalisation.mean, dtype=torch.float32),
         scale=torch.tensor(normalisation.scale, dtype=torch.float32),
     )
@@ -67,27 +69,27 @@ def augment(x: Tensor, augmenter: Augmenter, generator: torch.Generator) -> Tens
     """Change each window at random, with draws of its own.
 
     Args:
-        x: float32 [B, T, C], normalised features.
+        x: float32 [B, T, F], normalised features.
         augmenter: result of :func:`make_augmenter`.
         generator: source of every draw.
 
     Returns:
-        float32 [B, T, C].
+        float32 [B, T, F].
     """
     config = augmenter.config
-    batch, _, num_channels = x.shape
+    batch, _, num_features = x.shape
     if config.rotation != "none" or config.scale > 0:
         matrix, shift = _affine(batch, augmenter, generator)
         x = torch.baddbmm(shift[:, None, :], x, matrix.transpose(1, 2))
     if config.offset > 0:
-        x = x + config.offset * torch.randn(batch, 1, num_channels, generator=generator)
+        x = x + config.offset * torch.randn(batch, 1, num_features, generator=generator)
     if config.noise > 0:
         x = x + config.noise * torch.randn(x.shape, generator=generator)
     return x
 
 
 def _affine(batch: int, augmenter: Augmenter, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """A [B, C, C] and b [B, C] of the module's equation."""
+    """A [B, F, F] and b [B, F] of the module's equation."""
     config, k, mean, scale = augmenter.config, augmenter.counts_per_unit, augmenter.mean, augmenter.scale
     physical = torch.eye(len(k)).repeat(batch, 1, 1)
     if config.rotation != "none":

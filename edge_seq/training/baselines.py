@@ -182,7 +182,7 @@ def convolutional_baseline(
     def build() -> ConvolutionalBaseline:
         return ConvolutionalBaseline(
             window_length=contract.window_length,
-            input_size=contract.num_channels,
+            input_size=contract.num_features,
             num_classes=num_classes,
             dropout=config.dropout,
         )

@@ -102,8 +102,9 @@ class TrainingConfig(StrictTable):
             is at the end of each window in both cases.
         input_gain: standard deviation that the features of the training windows are scaled to. Above 1 the first layer
             starts in the curved part of its activation functions, and learns amplitudes sooner.
-        channel_gains: standard deviation of single channels by name, instead of input_gain. Useful for a channel in
-            which the classes differ by amounts that are small compared with its largest values.
+        channel_gains: standard deviation of single channels by name (of a magnitude by ``|ax ay az|``), instead of
+            input_gain. Useful for a channel in which the classes differ by amounts that are small compared with its
+            largest values.
         epochs: passes over the training windows; 0 makes 40, or as many as give 1,000 steps of the optimiser, so that
             few recordings are learnt as well.
         batch_size: windows in a step of the optimiser.

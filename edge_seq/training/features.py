@@ -23,7 +23,7 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
         contract: sensor contract with the channels and the preprocessing.
 
     Returns:
-        int16 [B, T, C].
+        int16 [B, T, F].
 
     Raises:
         ContractError: the array is not int16 [B, T, C] with the contract's C.
@@ -33,18 +33,18 @@ def preprocessed_counts(counts: NDArray[np.int16], contract: SensorContract) -> 
             f"windows are {counts.dtype} {list(counts.shape)}; expected int16 [windows, samples, "
             f"{contract.num_channels}] with the channels {list(contract.channel_names)}"
         )
-    return preprocess(counts, contract.preprocessing)
+    return preprocess(counts, contract)
 
 
 def fit_normalisation(counts: NDArray[np.int16], *, gain: float | Sequence[float] = 1.0) -> Normalisation:
-    """Compute mean and standard deviation of each channel, in counts. Pass training windows only.
+    """Compute mean and standard deviation of each feature, in counts. Pass training windows only.
 
-    Sums are exact integers, so windows in several pieces give the same result. A constant channel gets the scale
+    Sums are exact integers, so windows in several pieces give the same result. A constant feature gets the scale
     1 / gain, so that no division by zero occurs.
 
     Args:
-        counts: int16 [B, T, C], preprocessed.
-        gain: standard deviation of the normalised features, one for all channels or one for each [C].
+        counts: int16 [B, T, F], preprocessed.
+        gain: standard deviation of the normalised features, one for all or one for each [F].
 
     >>> fit_normalisation(np.array([[[1, 7], [3, 7]]], dtype=np.int16))
     Normalisation(mean=(2.0, 7.0), scale=(1.0, 1.0))
@@ -55,7 +55,7 @@ def fit_normalisation(counts: NDArray[np.int16], *, gain: float | Sequence[float
 def fit_normalisation_in_pieces(
     pieces: Iterable[NDArray[np.int16]], *, gain: float | Sequence[float] = 1.0
 ) -> Normalisation:
-    """Compute the normalisation of windows that come in several pieces, each int16 [B, T, C].
+    """Compute the normalisation of windows that come in several pieces, each int16 [B, T, F].
 
     The result is that of :func:`fit_normalisation` for all windows together.
 
@@ -82,18 +82,18 @@ def fit_normalisation_in_pieces(
 
 
 def gains_of(contract: SensorContract, gain: float, channel_gains: Mapping[str, float]) -> tuple[float, ...]:
-    """Give the gain of each channel [C]: the one under its name, or else ``gain``.
+    """Give the gain of each feature [F]: the one under its name, or else ``gain``.
 
     Raises:
-        ConfigError: a name is not a channel of the contract.
+        ConfigError: a name is not a feature of the contract.
     """
-    unknown = sorted(set(channel_gains) - set(contract.channel_names))
+    unknown = sorted(set(channel_gains) - set(contract.feature_names))
     if unknown:
         raise ConfigError(
-            f"training: channel_gains name {unknown}, which the sensor contract does not have; its channels are "
-            f"{list(contract.channel_names)}"
+            f"training: channel_gains name {unknown}, which the sensor contract does not have; its features are "
+            f"{list(contract.feature_names)}"
         )
-    return tuple(channel_gains.get(name, gain) for name in contract.channel_names)
+    return tuple(channel_gains.get(name, gain) for name in contract.feature_names)
 
 
 def _added(totals: list[int], more: list[int]) -> list[int]:

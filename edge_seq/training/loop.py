@@ -176,7 +176,7 @@ def first_weights(
 def build_classifier(contract: SensorContract, num_classes: int, config: TrainingConfig) -> SequenceClassifier:
     """Build the network of a configuration, with torch's own initial weights."""
     return SequenceClassifier(
-        input_size=contract.num_channels,
+        input_size=contract.num_features,
         num_classes=num_classes,
         window_length=contract.window_length,
         cell=config.cell,

@@ -17,7 +17,7 @@ def untrained_weights(
     """Draw torch's initial weights of a network from a fixed seed.
 
     Args:
-        contract: sensor contract; its channels are the input.
+        contract: sensor contract; its features are the input.
         num_classes: K.
         config: shape of the network.
         loudness: standard deviation of the input, counts.
@@ -29,5 +29,5 @@ def untrained_weights(
         torch.manual_seed(0)
         module = build_classifier(contract, num_classes, config)
     weights = {name: value.detach().numpy().copy() for name, value in module.state_dict().items()}
-    channels = contract.num_channels
-    return weights, Normalisation((0.0,) * channels, (loudness,) * channels)
+    features = contract.num_features
+    return weights, Normalisation((0.0,) * features, (loudness,) * features)

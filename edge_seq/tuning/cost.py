@@ -85,7 +85,7 @@ def costs_on(target: str) -> TargetCosts:
 
 
 # Parts that a target's entry may lack: then a network with them is refused, not counted without them.
-_NOT_EVERYWHERE = {"flatten": "the readout flatten", "companding": "companding"}
+_NOT_EVERYWHERE = {"flatten": "the readout flatten", "companding": "companding", "magnitude": "magnitude"}
 
 
 def network_cost(
@@ -100,8 +100,8 @@ def network_cost(
         target: costs of parts on the target.
 
     Raises:
-        ConfigError: the readout is ``flatten`` or features are companded, and what that adds was not measured on the
-            target.
+        ConfigError: the readout is ``flatten`` or features are companded or have magnitudes, and what that adds was not
+            measured on the target.
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
@@ -141,13 +141,14 @@ def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...
         *(("dense",) if config.dense else ()),
         *((pre,) if pre != "none" else ()),
         *(("companding",) if contract.preprocessing.companding is not None else ()),
+        *(("magnitude",) if contract.magnitude_axes else ()),
     )
 
 
 def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int) -> int:
     """Bytes of packed weights, biases and multipliers (SPEC.md, section 12)."""
     total = 0
-    inputs, raw = contract.num_channels, True
+    inputs, raw = contract.num_features, True
     for layer in config.front:
         if layer.kind == "conv":
             total += _rows(layer.units, 2 * layer.kernel * _even(inputs) if raw else layer.kernel * padded(inputs))
@@ -185,13 +186,13 @@ def _recurrent(cell: str, units: int, inputs: int, *, raw: bool) -> int:
 
 def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int) -> int:
     """Bytes of the words of a context, without its header."""
-    channels, states = contract.num_channels, padded(config.hidden_size)
+    features, states = contract.num_features, padded(config.hidden_size)
     pool = len(Readout(config.pooling).statistics) * states
     read_out = pool + sum(padded(size) for size in config.dense)
     if config.pooling == "flatten":  # sums of the first rows behind the readout
         pool = padded((*config.dense, num_classes)[0])
-    words32 = (0 if contract.preprocessing.step == "none" else channels) + pool + num_classes
-    front, inputs = 0, channels
+    words32 = (0 if contract.preprocessing.step == "none" else contract.num_channels) + pool + num_classes
+    front, inputs = 0, features
     for index, layer in enumerate(config.front):
         slots = (layer.kernel - 1) * (layer.dilation if layer.kind == "conv" else 1) + 1
         units = layer.units if layer.kind == "conv" else inputs
@@ -199,16 +200,18 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
         inputs = units
     layers = config.num_layers * len(kind_named(config.cell).saved) * states
     scratch = max(states, read_out)
-    return 4 * words32 + 2 * (_even(channels) + front + layers + scratch)
+    return 4 * words32 + 2 * (_even(features) + front + layers + scratch)
 
 
 def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) -> Counter[str]:
     """Amounts of work of one window, by name. The runtime does the same work for any data."""
     work: Counter[str] = Counter()
-    samples, inputs, raw = contract.window_length, contract.num_channels, True
+    samples, inputs, raw = contract.window_length, contract.num_features, True
     work["window"] = 1
     work["sample"] = samples
-    work[f"{contract.preprocessing.step}_value"] = samples * inputs
+    work[f"{contract.preprocessing.step}_value"] = samples * contract.num_channels
+    if contract.magnitude_axes:
+        work["magnitude"] = samples * len(contract.magnitude_axes)
     if contract.preprocessing.companding is not None:
         work["companded_value"] = samples * inputs
     for layer in config.front:

@@ -75,7 +75,8 @@ class SearchData:
         of_source = self.contract.preprocessing
         found: set[int] = set()
         for step in get_args(PreprocessingStep):
-            magnitudes = np.abs(preprocess(counts, Preprocessing(step, of_source.gravity_shift)).astype(np.int32))
+            contract = replace(self.contract, preprocessing=Preprocessing(step, of_source.gravity_shift))
+            magnitudes = np.abs(preprocess(counts, contract).astype(np.int32))
             median = float(np.median(magnitudes[magnitudes > 0])) if magnitudes.any() else 0.0
             if median:
                 bits = round(math.log2(median))

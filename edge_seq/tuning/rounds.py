@@ -282,7 +282,7 @@ def check_something_fits(plan: Plan, limits: str) -> None:
     smallest = [
         replace(
             plan.space.first()[0],
-            **{name: choices[name][0] for name in ("num_layers", "hidden_size", "companding")},
+            **{name: choices[name][0] for name in ("num_layers", "hidden_size", "companding", "magnitude")},
             **{"cell": cell, "front": front, "pooling": pooling, "window_length": length, "preprocessing": step},
         )
         for cell in choices["cell"]

@@ -9,8 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from edge_seq.data.units import axis_triples
-from edge_seq.ir.contract import PreprocessingStep, SensorContract
+from edge_seq.ir.contract import PreprocessingStep, SensorContract, axis_triples, why_no_magnitude
 from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
 from edge_seq.ir.model import canonical_json
 from edge_seq.support.results import Result, to_plain, written
@@ -44,6 +43,7 @@ class Candidate(Result):
         pooling: readout.
         preprocessing: step of the sensor contract.
         companding: bits of its companding; None for none.
+        magnitude: True for the lengths of the vectors of three axes, beside the axes.
         window_length: samples of a window.
         input_gain: standard deviation of the features.
         rate_gain: factor on ``input_gain`` for channels in rad/s or deg/s.
@@ -60,6 +60,7 @@ class Candidate(Result):
     pooling: Pooling = "mean"
     preprocessing: PreprocessingStep = "none"
     companding: int | None = field(default=None, metadata=written(unless_none=True))
+    magnitude: bool = field(default=False, metadata=written(unless_false=True))
     window_length: int = 50
     input_gain: float = 1.0
     rate_gain: float = 1.0
@@ -95,6 +96,7 @@ class Candidate(Result):
         """The input and the training in words."""
         parts = [
             {"none": "raw", "difference": "differences", "remove_gravity": "gravity removed"}[self.preprocessing],
+            *(["magnitude"] * self.magnitude),
             *([] if self.companding is None else [f"companding {self.companding}"]),
             f"T = {self.window_length}",
             f"gain {self.input_gain:g}" + (f" (rates {self.input_gain * self.rate_gain:g})" * (self.rate_gain != 1)),
@@ -113,16 +115,21 @@ class Candidate(Result):
         """The sensor contract of the source, with this candidate's preprocessing and window length."""
         same = of_source.window_length == self.window_length
         stride = of_source.window_stride if same else max(1, self.window_length // 2)
-        preprocessing = replace(of_source.preprocessing, step=self.preprocessing, companding=self.companding)
+        preprocessing = replace(
+            of_source.preprocessing, step=self.preprocessing, companding=self.companding, magnitude=self.magnitude
+        )
         return replace(of_source, preprocessing=preprocessing, window_length=self.window_length, window_stride=stride)
 
     def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
         """The configuration of a training with so many windows and at least so many optimiser steps."""
         made = FRONTS[self.front]
+        units = [channel.unit for channel in contract.channels]
         gains = {
-            channel.name: self.input_gain * self.rate_gain
-            for channel in contract.channels
-            if self.rate_gain != 1 and channel.unit in _RATE_UNITS
+            name: self.input_gain * self.rate_gain
+            for name, unit in zip(
+                contract.feature_names, [*units, *(units[axes[0]] for axes in contract.magnitude_axes)], strict=True
+            )
+            if self.rate_gain != 1 and unit in _RATE_UNITS
         }
         table: dict[str, Any] = {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
@@ -246,6 +253,9 @@ def space_of(
     """
     lengths = config.window_lengths or (contract.window_length,)
     rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
+    magnitudes: tuple[bool, ...] = (contract.preprocessing.magnitude,)
+    if own_steps and not why_no_magnitude(contract):
+        magnitudes = (False, True)
     steps: tuple[str, ...] = get_args(PreprocessingStep) if own_steps else (contract.preprocessing.step,)
     return Space(
         {
@@ -256,6 +266,7 @@ def space_of(
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,
             "companding": (None, *compandings) if own_steps else (contract.preprocessing.companding,),
+            "magnitude": magnitudes,
             "window_length": lengths,
             "input_gain": (0.3, 1.0, 3.0, 10.0, 30.0, 60.0),
             "rate_gain": (1.0, 3.0, 7.0) if any(rates) and not all(rates) else (1.0,),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from edge_seq.data.units import axis_triples
+from edge_seq.ir.contract import axis_triples
 from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.robustness import (
     Robustness,

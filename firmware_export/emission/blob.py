@@ -39,6 +39,7 @@ ABI = 3  # ES_ABI in edge_seq.h; a test loads what is written here
 BACKWARD = 8  # added to the number of a layer's kind
 NIBBLES = 16  # likewise, with weights of 4 bits
 _PREPROCESSING = ("none", "difference", "remove_gravity")
+_MAGNITUDE = 256  # added to the number of channels for each magnitude
 _COMPANDING_UNIT = 4  # added to the number of a step for each bit of companding
 _TIME_POOLS = ("mean", "max")
 # Types of the numbers in an element of a table, as numpy names them without a byte order.
@@ -105,7 +106,13 @@ def _numbers(model: IntModel, golden: GoldenVectors, text_bytes: int) -> bytes:
     contract, readout = model.contract, model.readout
     parts = [
         struct.pack("<I", text_bytes),
-        _words(model.input_size, model.num_classes, len(model.layers), len(model.dense), len(model.front)),
+        _words(
+            model.num_channels + _MAGNITUDE * len(contract.magnitude_axes),
+            model.num_classes,
+            len(model.layers),
+            len(model.dense),
+            len(model.front),
+        ),
         struct.pack("<I", contract.window_stride),
         _words(
             contract.window_length,
@@ -117,6 +124,7 @@ def _numbers(model: IntModel, golden: GoldenVectors, text_bytes: int) -> bytes:
             POOLINGS.index(readout.pooling),
             len(model.number_format.pool_reciprocals),
             *model.number_format.input_shift,
+            *(channel for triple in contract.magnitude_axes for channel in triple),
         ),
     ]
     stage = readout.decision

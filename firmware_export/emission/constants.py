@@ -85,6 +85,15 @@ def label_bytes(labels: Iterable[str]) -> list[int]:
     return [len(label.encode("utf-8")) + 1 for label in labels]
 
 
+def input_shifts(model: IntModel) -> tuple[int, ...]:
+    """Elements of ``input_shift`` of ``es_model_t``: the shift of each feature. With magnitudes, of which a step knows
+    nothing, zeros for the step come first, and the channels of each magnitude last."""
+    shifts, axes = model.number_format.input_shift, model.contract.magnitude_axes
+    if not axes:
+        return shifts
+    return (*((0,) * model.num_channels), *shifts, *(channel for triple in axes for channel in triple))
+
+
 def list_crc(labels: Iterable[str], arrays: Sequence[ConstantArray]) -> int:
     """CRC-32 of the bytes of each label, then of each array's count and type."""
     listed = [struct.pack("<IH", array.count, ELEMENT_BYTES[array.element]) for array in arrays]
@@ -109,6 +118,6 @@ def constants_crc(
         parts.append(
             struct.pack("<iiHH", stage.hysteresis, stage.unknown_margin, stage.smoothing_shift, stage.min_labels)
         )
-    parts += [_words(model.number_format.input_shift), bytes.fromhex(digest)]
+    parts += [_words(input_shifts(model)), bytes.fromhex(digest)]
     parts += [label.encode("utf-8") + b"\0" for label in model.labels]
     return zlib.crc32(b"".join([*parts, *(array.content for array in arrays)]))

@@ -19,7 +19,14 @@ from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ExportError
 from edge_seq.support.files import write_atomically
 from firmware_export.emission import ctext
-from firmware_export.emission.constants import constant_arrays, constants_crc, label_bytes, list_crc, sizes_crc
+from firmware_export.emission.constants import (
+    constant_arrays,
+    constants_crc,
+    input_shifts,
+    label_bytes,
+    list_crc,
+    sizes_crc,
+)
 from firmware_export.emission.golden import GoldenVectors
 from firmware_export.emission.layout import (
     PackedModel,
@@ -87,7 +94,7 @@ def _sizes(model: IntModel) -> _Sizes:
     stage = model.readout.decision
     by_distance = stage is not None and stage.unknown_distance is not None
     return _Sizes(
-        memory_words=0 if model.contract.preprocessing.step == "none" else model.input_size,
+        memory_words=0 if model.contract.preprocessing.step == "none" else model.num_channels,
         feature_words=model.input_size + model.input_size % 2,
         layer_state_words=tuple(
             len(kind_of(cell).saved) * words for cell, words in zip(model.layers, operands, strict=True)
@@ -128,10 +135,10 @@ def _model_header(model: IntModel, sizes: _Sizes, digest: str) -> str:
     body = "".join(
         [
             ctext.comment(
-                f"Input of a step: raw counts, int16 [{model.input_size}], "
+                f"Input of a step: raw counts, int16 [{model.num_channels}], "
                 f"{contract.sample_rate_hz!r} samples a second:{channels}"
             ),
-            ctext.define(f"{upper}_NUM_CHANNELS", ctext.unsigned(model.input_size)),
+            ctext.define(f"{upper}_NUM_CHANNELS", ctext.unsigned(model.num_channels)),
             ctext.define(f"{upper}_WINDOW_LENGTH", ctext.unsigned(contract.window_length)),
             ctext.define(f"{upper}_NUM_CLASSES", ctext.unsigned(model.num_classes)),
             *[ctext.define(f"{upper}_LABEL_{label}", ctext.unsigned(index)) for label, index in labels],
@@ -276,9 +283,10 @@ def _unsigned(numbers: Mapping[str, int]) -> dict[str, str]:
 def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
     """Numbers of ``es_model_t`` by field, in the order of their checksum."""
     readout, contract, companding = model.readout, model.contract, model.contract.preprocessing.companding
+    magnitudes = len(contract.magnitude_axes)
     head_units, head_parts = model.dense_inputs[-1]
     return {
-        "num_channels": model.input_size,
+        "num_channels": model.num_channels,
         "num_classes": model.num_classes,
         "num_layers": 0 if model.front or model.backward else len(model.layers),
         "window_length": contract.window_length,
@@ -295,6 +303,7 @@ def _model_numbers(model: IntModel, sizes: _Sizes) -> dict[str, int]:
         "num_reciprocals": len(model.number_format.pool_reciprocals),
         "decision_words": sizes.decision_words,
         **({} if companding is None else {"companding": companding}),
+        **({"num_magnitudes": magnitudes} if magnitudes else {}),
     }
 
 
@@ -302,13 +311,16 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
     name, readout, contract = model.name, model.readout, model.contract
     numbers = _unsigned(_model_numbers(model, sizes))
     decision_words = numbers.pop("decision_words")
-    companding = {"companding": numbers.pop("companding")} if "companding" in numbers else {}
+    later: dict[str, str] = {
+        field: numbers.pop(field) for field in ("companding", "num_magnitudes") if field in numbers
+    }
+    kind = "".join(["companded_" * ("companding" in later), "magnitude_" * ("num_magnitudes" in later)])
     # Fields of a decision stage are left out where there is none: C sets fields without an initialiser to 0.
     staged = {"decision": f"&{name}_decision", "decision_words": decision_words}
     return {
         "abi": "ES_ABI",
         **numbers,
-        "preprocess": f"es_preprocess_{'companded_' if companding else ''}{_PREPROCESS[contract.preprocessing.step]}",
+        "preprocess": f"es_preprocess_{kind}{_PREPROCESS[contract.preprocessing.step]}",
         "pool": "es_pool_dense" if model.dense else _pool_of(model),
         "input_shift": f"{name}_input_shift",
         "layers": f"{name}_layers",
@@ -319,7 +331,7 @@ def _model_fields(model: IntModel, sizes: _Sizes) -> dict[str, str]:
         "hash": f"{name}_hash",
         **(staged if readout.decision is not None else {}),
         **({"chain": f"&{name}_chain"} if _has_chain(model) else {}),
-        **companding,
+        **later,
     }
 
 
@@ -454,7 +466,7 @@ def _contract_text(model: IntModel) -> str:
         "sample_rate_hz": rate,
         "preprocessing": preprocessing,
         "window_stride": ctext.unsigned(model.contract.window_stride),
-        "num_channels": ctext.unsigned(model.input_size),
+        "num_channels": ctext.unsigned(model.num_channels),
         "channels": f"{name}_channels",
     }
     return (
@@ -481,9 +493,10 @@ def _model_source(model: IntModel, sizes: _Sizes, packed: PackedModel, digest: s
     if reciprocals := model.number_format.pool_reciprocals:
         what = "[T], by samples since the window began" if len(reciprocals) > 1 else "[1], of the window's length"
         parts.append(ctext.array("int16_t", f"{name}_pool_reciprocals", reciprocals, shape=what, rom=True))
+    more = " + C + M + 3 M], see es_model" if model.contract.magnitude_axes else "]"
     layers = [_layer_fields(model, sizes, index) for index in range(len(model.layers))]
     parts += [
-        ctext.array("uint16_t", f"{name}_input_shift", model.number_format.input_shift, shape="[C]"),
+        ctext.array("uint16_t", f"{name}_input_shift", input_shifts(model), shape=f"[C{more}"),
         ctext.array("uint8_t", f"{name}_hash", bytes.fromhex(digest), shape="SHA-256 of the model"),
         ctext.text_array(f"{name}_labels", model.labels, shape="[K]"),
         ctext.struct_array(

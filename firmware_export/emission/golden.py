@@ -47,10 +47,10 @@ def make_golden(model: IntModel, counts: NDArray[np.int16]) -> GoldenVectors:
     Raises:
         ExportError: the counts do not fit the model, or no label is due in them.
     """
-    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
+    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.num_channels or not counts.size:
         raise ExportError(
             f"golden vectors of {model.name}: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
-            f"[windows, steps, {model.input_size}] with at least one of each"
+            f"[windows, steps, {model.num_channels}] with at least one of each"
         )
     windows, num_steps, _ = counts.shape
     if max(windows, num_steps) > _MAX_16_BIT:

@@ -71,10 +71,10 @@ def require_usable_counts(model: IntModel, counts: NDArray[np.int16], names: Seq
     Raises:
         ParityError: the counts do not fit the model, or the program does not contain the model.
     """
-    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.input_size or not counts.size:
+    if counts.dtype != np.int16 or counts.ndim != 3 or counts.shape[2] != model.num_channels or not counts.size:
         raise ParityError(
             f"running {model.name} on {where}: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
-            f"[windows, steps, {model.input_size}] with at least one of each"
+            f"[windows, steps, {model.num_channels}] with at least one of each"
         )
     if model.name not in names:
         raise ParityError(f"running {model.name} on {where}: the program holds {list(names)}; build it again")

@@ -83,6 +83,6 @@ def stream_for_counting(model: IntModel, steps: int, *, seed: int = 0) -> NDArra
     noise, and zeros.
     """
     rng = np.random.default_rng(seed)
-    shape = (model.contract.window_length, model.input_size)
+    shape = (model.contract.window_length, model.num_channels)
     makers = (*extreme_makers(rng, shape), lambda: rng.normal(0, 300, shape), lambda: np.zeros(shape))
     return np.concatenate(windows_in_turn(makers, 1 + -(-steps // shape[0]))).astype(np.int16)

@@ -76,7 +76,7 @@ def library_key(model: IntModel) -> str:
 def _some_counts(model: IntModel) -> NDArray[np.int16]:
     """A stream of two windows, the second at full scale: int16 [1, 2 T, C]."""
     rng = np.random.default_rng(0)
-    low, high = (rng.integers(-(2**15) >> shift, 2**15 >> shift, (model.contract.window_length, model.input_size))
+    low, high = (rng.integers(-(2**15) >> shift, 2**15 >> shift, (model.contract.window_length, model.num_channels))
                  for shift in (4, 0))  # fmt: skip
     return np.concatenate([low, high])[np.newaxis].astype(np.int16)
 

@@ -66,7 +66,7 @@ def samples_at_once(model: IntModel, *, buffer_bytes: int, traced: bool, keep: b
         ToolError: the buffer is too small for one sample.
     """
     _, words = word_columns(model, traced=traced)
-    each = 2 * model.input_size + (4 * words if keep else 0)
+    each = 2 * model.num_channels + (4 * words if keep else 0)
     samples = (buffer_bytes - 4) // each
     if samples < 1:
         raise ToolError(

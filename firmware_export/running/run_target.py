@@ -170,7 +170,7 @@ def require_answer(program: TargetProgram, model: IntModel) -> None:
     Raises:
         ToolError: it takes longer than the target's ``timeout_s``, or fails; the message names the function that runs.
     """
-    counts = np.zeros((1, model.contract.window_length + 1, model.input_size), dtype=np.int16)
+    counts = np.zeros((1, model.contract.window_length + 1, model.num_channels), dtype=np.int16)
     run_on_target(program, model, counts, timeout_s=program.target.timeout_s)
 
 

@@ -217,10 +217,10 @@ class HostStream:
         """
         model = self._library.model
         steps = len(counts)
-        if counts.dtype != np.int16 or counts.shape != (steps, model.input_size) or not steps:
+        if counts.dtype != np.int16 or counts.shape != (steps, model.num_channels) or not steps:
             raise ParityError(
                 f"running {model.name} on the host: counts are {counts.dtype} {list(counts.shape)}; expected int16 "
-                f"[steps, {model.input_size}] with at least one step"
+                f"[steps, {model.num_channels}] with at least one step"
             )
         counts = np.ascontiguousarray(counts)
         if steps > self._room:

@@ -106,7 +106,7 @@ def learning_cost(model: IntModel, folder: Path, target: str = "cortex_m4") -> L
         MissingToolError: the compiler or unicorn is missing.
     """
     loaded = load_target(target)
-    counts = np.zeros((1, model.contract.window_length, model.input_size), dtype=np.int16)
+    counts = np.zeros((1, model.contract.window_length, model.num_channels), dtype=np.int16)
     export_c(model, make_golden(model, counts), folder / "c")
     program = folder / "cost.c"
     program.write_text(PROGRAM.format(name=model.name, examples=DEFAULT_EXAMPLES, values=model.head_size))

@@ -196,7 +196,7 @@ def write_program(
         name=model.name,
         begin=RESTORE if begun else "",
         samples=len(counts),
-        channels=model.input_size,
+        channels=model.num_channels,
         classes=model.num_classes,
         labels=len(result.labels),
         crc=zlib.crc32(save_learned(model, result.learned)),

@@ -56,7 +56,7 @@ SHAPES = {
 
 def exported(model: IntModel, folder: Path) -> list[Path]:
     """Export a model; returns its C files."""
-    counts = random_counts(1, 2 * model.contract.window_length, model.input_size)
+    counts = random_counts(1, 2 * model.contract.window_length, model.num_channels)
     export_c(model, make_golden(model, counts), folder)
     return [folder / f"{model.name}.c"]
 
@@ -64,7 +64,7 @@ def exported(model: IntModel, folder: Path) -> list[Path]:
 def host(model: IntModel, folder: Path, lessons: Sequence[int], examples: int, **more: bytes) -> tuple[str, Learned]:
     """Run the program here, under sanitizers: what it printed, and what the reference has learned."""
     generated = exported(model, folder / "c")
-    counts = random_counts(1, len(lessons), model.input_size, seed=2, sigma=800)[0]
+    counts = random_counts(1, len(lessons), model.num_channels, seed=2, sigma=800)[0]
     program = folder / "case.c"
     result = write_program(model, counts, lessons, examples, HOSTED, program, **more)
     built = compile_c(
@@ -139,7 +139,7 @@ def image_of(name: str, model: IntModel, folder: Path, samples: int, examples: i
     """Firmware that runs the case."""
     target = load_target(name)
     generated = exported(model, folder / "c")
-    counts = random_counts(1, samples, model.input_size, seed=2, sigma=800)[0]
+    counts = random_counts(1, samples, model.num_channels, seed=2, sigma=800)[0]
     write_program(model, counts, lessons_for(samples, model.num_classes, 3), examples, BARE, folder / "case.c")
     built = build_firmware(
         target,
@@ -187,7 +187,7 @@ def test_exact_on_other_computers(name: str, tmp_path: Path) -> None:
     """powerpc is big-endian."""
     model = quantized_model(SHAPES["distance"], name="case", amplitude=3.0)
     generated = exported(model, tmp_path / "c")
-    counts = random_counts(1, 60, model.input_size, seed=2, sigma=800)[0]
+    counts = random_counts(1, 60, model.num_channels, seed=2, sigma=800)[0]
     write_program(model, counts, lessons_for(60, model.num_classes, 3), 3, HOSTED, tmp_path / "case.c")
     try:
         compiler, choice = find_target_compiler(load_target(name))

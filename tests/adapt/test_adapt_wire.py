@@ -43,7 +43,7 @@ SHAPES = {
 )
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[IntModel, np.ndarray, Path]:
     model = quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
-    recording = random_counts(1, 37, model.input_size)[0]
+    recording = random_counts(1, 37, model.num_channels)[0]
     flags = ("-std=c99", "-O1", "-DDRIVER_LEARNS=1")
     return model, recording, build_driver(model, tmp_path_factory.mktemp("c"), recording, body_bytes=BODY, flags=flags)
 
@@ -82,7 +82,7 @@ def both(pair: tuple[IntModel, np.ndarray, Path]) -> Iterator[tuple[Device, Devi
 
 def test_the_client_teaches_saves_and_restores(pair: tuple[IntModel, np.ndarray, Path]) -> None:
     model = pair[0]
-    counts = random_counts(1, 40, model.input_size, seed=4)[0]
+    counts = random_counts(1, 40, model.num_channels, seed=4)[0]
     lessons = [k % model.num_classes for k in range(8)]
     with both(pair) as devices:
         seen = []
@@ -156,7 +156,7 @@ def test_every_refusal_of_the_interface(tmp_path: Path) -> None:
 
 def _checks(model: IntModel, folder: Path, flags: list[str], compiler: Compiler, built: list[Path]) -> Path:
     sources, includes = export_board(
-        model, folder / "checks", random_counts(1, 8, model.input_size)[0], body_bytes=BODY, stream_bytes=200
+        model, folder / "checks", random_counts(1, 8, model.num_channels)[0], body_bytes=BODY, stream_bytes=200
     )
     own = [source for source in sources if source.name == "case.c"]
     runtime = built or [*sorted((RUNTIME_FOLDER / "src").glob("*.c"))]
@@ -196,7 +196,7 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
     models = {name: quantized_model(shape, name="case", amplitude=3.0) for name, shape in SHAPES.items()}
     models["front"] = quantized_model(spec("gru", 5, front=(convolution(4, "relu", 3),)), name="case", amplitude=3.0)
     for name, model in models.items():
-        recording = random_counts(1, 37, model.input_size)[0]
+        recording = random_counts(1, 37, model.num_channels)[0]
         sources, includes = export_board(model, tmp_path / name, recording, body_bytes=BODY, stream_bytes=200)
         own = [source for source in sources if source.parent.name in (name, "wire")]
         for learns in (1, 2):

@@ -88,7 +88,7 @@ def write_cases(folder: Path, steps: int) -> None:
         if model.name not in MODELS:
             continue
         length = max(steps, model.contract.window_length)
-        size = (length, model.input_size)
+        size = (length, model.num_channels)
         counts = np.concatenate([random_counts(4, *size), random_counts(4, *size, sigma=400)])
         found = run_reference(model, counts).values
         values = {name: found[name] for name in ("logits", "label", "decision") if name in found}

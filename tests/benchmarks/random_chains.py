@@ -109,9 +109,9 @@ def counts_for(model: IntModel, steps: int, seed: int) -> NDArray[np.int16]:
     """Extremes, noise and usual counts, int16 [B, T, C], for two windows and a part of one more."""
     time_steps = 2 * model.contract.window_length + 3
     each = -(-steps // (2 * time_steps))
-    noise = random_counts(each, time_steps, model.input_size, seed=seed)
-    usual = random_counts(each, time_steps, model.input_size, seed=seed + 1, sigma=400)
-    return np.concatenate([extreme_counts(time_steps, model.input_size, seed=seed), noise, usual])
+    noise = random_counts(each, time_steps, model.num_channels, seed=seed)
+    usual = random_counts(each, time_steps, model.num_channels, seed=seed + 1, sigma=400)
+    return np.concatenate([extreme_counts(time_steps, model.num_channels, seed=seed), noise, usual])
 
 
 def run_batch(shapes: list[tuple[int, Spec]], names: list[str], folder: Path, steps_of_a_model: int) -> Counts:
@@ -129,7 +129,7 @@ def run_batch(shapes: list[tuple[int, Spec]], names: list[str], folder: Path, st
                 sys.stdout.write(f"seed {seed}: {refused}\n")
                 continue
             models[model.name] = model, shape
-            counts = random_counts(1, 2 * model.contract.window_length, model.input_size, sigma=500)
+            counts = random_counts(1, 2 * model.contract.window_length, model.num_channels, sigma=500)
             export_c(model, make_golden(model, counts), folder / model.name)
     engines = engines_of(names, [model for model, _ in models.values()], folder)
     done: Counts = {}

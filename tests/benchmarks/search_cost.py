@@ -4,8 +4,8 @@ The result is the target's entry in ``edge_seq/tuning/costs.json``::
 
     python -m tests.benchmarks.search_cost cortex_m4 cortex_m0
 
-Companding costs the difference between networks with it and without; ``--companding`` measures this alone, for targets
-that have an entry.
+Companding and magnitudes cost the difference between networks with them and without; ``--added`` measures this alone,
+for targets that have an entry.
 """
 
 from __future__ import annotations
@@ -60,12 +60,14 @@ SHAPES: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (3, "remove_gravity", {"pooling": "mean"}),
     (6, "remove_gravity", {"pooling": "max"}),
 )
-COMPANDED = ((3, "difference", {"pooling": "mean"}), (6, "none", {"pooling": "max"}))  # measured with and without
+PAIRS = ((3, "difference", {"pooling": "mean"}), (6, "none", {"pooling": "max"}))  # measured with and without:
+ADDED = {"companding": ("companding 5", "companded_value"), "magnitude": ("magnitude", "magnitude")}  # text, work
 SAMPLES = (24, 48)
 
 
 def contract_of(channels: int, preprocessing: str, samples: int) -> SensorContract:
-    named = tuple(Channel(f"a{index}", "g", 8192, 4) for index in range(channels))
+    names = [stem + axis for stem in "agm" for axis in "xyz"][:channels]
+    named = tuple(Channel(name, "g", 8192, 4) for name in names)
     return SensorContract(50.0, named, samples, samples, Preprocessing.from_text(preprocessing))
 
 
@@ -91,30 +93,46 @@ def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
     assert len(bases) == 1, bases
     flash = _fitted([dict.fromkeys(parts, 1) for parts, _ in codes], [value for _, value in codes], say)
     fitted = TargetCosts(unit, flash, bases.pop(), _fitted([work for work, _ in works], [v for _, v in works], say))
-    return with_companding(target_name, fitted, say=say)
+    return with_added(target_name, fitted, say=say)
 
 
-def with_companding(target_name: str, costs: TargetCosts, *, say: Callable[[str], None]) -> TargetCosts:
-    """The costs with those of companding, from pairs of networks."""
-    target, code, work = load_target(target_name), [], []
-    for channels, step, options in COMPANDED:
-        config, pair = TrainingConfig.model_validate(options), []
-        for preprocessing in (step, f"{step}, companding 5"):
-            found = measure_network(config, contract_of(channels, preprocessing, SAMPLES[0]), LABELS, target)
-            assert found.sizes is not None
-            assert found.steps is not None
-            pair.append((found.sizes.flash, found.steps.window))
-        code.append(pair[1][0] - pair[0][0])
-        work.append((pair[1][1] - pair[0][1]) / (channels * SAMPLES[0]))
-        say(
-            f"{target_name} companding, {channels} channels, {step}: {code[-1]} bytes, {work[-1]:.2f} {costs.unit} a "
-            "value"
+def with_added(target_name: str, costs: TargetCosts, *, say: Callable[[str], None]) -> TargetCosts:
+    """The costs with those of each of :data:`ADDED`: what is measured more in networks with it, less what the other
+    parts of the costs say (features more take more weights)."""
+    target = load_target(target_name)
+    for part, (text, of_work) in ADDED.items():
+        known = replace(
+            costs,
+            flash={name: cost for name, cost in costs.flash.items() if name != part},
+            instructions={name: cost for name, cost in costs.instructions.items() if name != of_work},
         )
-    return replace(
-        costs,
-        flash={**costs.flash, "companding": round(float(np.mean(code)), 2)},
-        instructions={**costs.instructions, "companded_value": round(float(np.mean(work)), 2)},
-    )
+        code, work = [], []
+        for channels, step, options in PAIRS:
+            config = TrainingConfig.model_validate(options)
+            contracts = [contract_of(channels, one, SAMPLES[0]) for one in (step, f"{step}, {text}")]
+            flash, steps = [], []
+            for contract in contracts:
+                found = measure_network(config, contract, LABELS, target)
+                assert found.sizes is not None
+                assert found.steps is not None
+                terms = work_of(config, contract, len(LABELS))
+                flash.append(found.sizes.flash - weight_bytes(config, contract, len(LABELS)))
+                steps.append(
+                    found.steps.window - sum(known.instructions.get(name, 0.0) * n for name, n in terms.items())
+                )
+            amount = work_of(config, contracts[1], len(LABELS))[of_work]
+            code.append(flash[1] - flash[0])
+            work.append((steps[1] - steps[0]) / amount)
+            say(
+                f"{target_name} {part}, {channels} channels, {step}: {code[-1]} bytes, {work[-1]:.2f} {costs.unit} "
+                f"each of {amount}"
+            )
+        costs = replace(
+            costs,
+            flash={**costs.flash, part: round(float(np.mean(code)), 2)},
+            instructions={**costs.instructions, of_work: round(float(np.mean(work)), 2)},
+        )
+    return costs
 
 
 def _fitted(terms: list[dict[str, int]], values: list[float], say: Callable[[str], None]) -> dict[str, float]:
@@ -135,9 +153,9 @@ def main(targets: list[str]) -> None:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 
-    alone = "--companding" in targets
-    for name in [one for one in targets if one != "--companding"] or ["cortex_m4"]:
-        made = with_companding(name, costs_on(name), say=say) if alone else fit(name, say=say)
+    alone = "--added" in targets
+    for name in [one for one in targets if one != "--added"] or ["cortex_m4"]:
+        made = with_added(name, costs_on(name), say=say) if alone else fit(name, say=say)
         table = json.loads(TABLE.read_text("utf-8")) if TABLE.is_file() else {}
         write_atomically(TABLE, json_text({**table, name: replace(made).to_dict()}) + "\n")
 

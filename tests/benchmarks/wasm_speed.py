@@ -88,7 +88,7 @@ def measure(name: str, cell: str, folder: Path, steps: int) -> Row:
     write_exports({**c_files, **package}, folder)
     (place,) = (path.parent for path in folder.rglob("index.js"))
     module = (place / f"{model.name}.wasm").read_bytes()
-    counts = random_windows(shape.time_steps, model.input_size, usual, steps)
+    counts = random_windows(shape.time_steps, model.num_channels, usual, steps)
     (place / "counts.bin").write_bytes(counts.astype("<i2").tobytes())
     (place / "run.mjs").write_text(SCRIPT)
     command = ["node", "run.mjs", "counts.bin", "logits.bin"]

@@ -27,7 +27,7 @@ def zoo_folders(zoo: list[IntModel], tmp_path_factory: pytest.TempPathFactory) -
     """Export folder by model name."""
     root = tmp_path_factory.mktemp("zoo")
     for seed, model in enumerate(zoo):
-        counts = random_counts(2, 2 * model.contract.window_length, model.input_size, seed=seed, sigma=500)
+        counts = random_counts(2, 2 * model.contract.window_length, model.num_channels, seed=seed, sigma=500)
         export_c(model, make_golden(model, counts), root / model.name)
     return {model.name: root / model.name for model in zoo}
 

@@ -44,7 +44,7 @@ def chain_models(seed: int) -> list[IntModel]:
 def built(models: list[IntModel], root: Path, compiler: Compiler, *flags: str) -> HostProgram:
     """One program of all models."""
     for model in models:
-        counts = random_counts(2, 2 * model.contract.window_length, model.input_size, sigma=500)
+        counts = random_counts(2, 2 * model.contract.window_length, model.num_channels, sigma=500)
         export_c(model, make_golden(model, counts), root / model.name)
     folders = [root / model.name for model in models]
     return build_host(folders, root / "program", compiler=compiler, flags=("-std=c99", *flags))

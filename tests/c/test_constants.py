@@ -43,7 +43,7 @@ def model_of(cell: str) -> IntModel:
 
 def exported(model: IntModel, folder: Path, *, stride: int = 1) -> Path:
     """An export, with flip_model.h beside it."""
-    counts = random_counts(1, model.contract.window_length, model.input_size, sigma=400)
+    counts = random_counts(1, model.contract.window_length, model.num_channels, sigma=400)
     export_c(model, make_golden(model, counts), folder)
     texts = [(folder / f"{model.name}{part}.c").read_text(encoding="utf-8") for part in ("", "_golden")]
     header = flip_header(model.name, *texts, labels=model.num_classes, stride=stride)
@@ -99,7 +99,7 @@ def test_no_flipped_bit_leads_beyond_an_array(compilers: dict[str, Compiler], tm
 def test_every_table_of_the_source_has_a_checksum() -> None:
     """Each array that is generated for large constants is in the list that es_check_constants reads."""
     for model in (tiny_model(), *map(model_of, CELLS)):
-        counts = random_counts(1, model.contract.window_length, model.input_size, sigma=400)
+        counts = random_counts(1, model.contract.window_length, model.num_channels, sigma=400)
         text = emit(model, make_golden(model, counts))[f"{model.name}.c"]
         tables = re.findall(r"^static const ES_ROM \w+ (\w+)\[", text, flags=re.M)
         assert tables == re.findall(r"\.values = (\w+)", text)

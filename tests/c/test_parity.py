@@ -47,7 +47,7 @@ def counts_for(model: IntModel, steps: int, *, seed: int = 0) -> NDArray[np.int1
     """Counts int16 [B, T, C] with at least ``steps`` samples: extremes, noise, and typical sensor counts, for some
     consecutive windows and a part of one more."""
     time_steps = 2 * model.contract.window_length + 3
-    channels = model.input_size
+    channels = model.num_channels
     extremes = extreme_counts(time_steps, channels, seed=seed)
     each = max(4, -(-(steps - len(extremes) * time_steps) // (2 * time_steps)))
     anything = random_counts(each, time_steps, channels, seed=seed)

@@ -297,6 +297,8 @@ def test_unused_cells_are_not_linked(
         *unused,
         "es_pool_mean",
         "es_preprocess_gravity",
+        "magnitude",
+        "square_root",
         "es_state_save",
         "es_self_test",
         "es_status_text",

@@ -35,7 +35,7 @@ def export_board(
 
     ``wire`` may be another ``es_wire.c``, with a planted defect.
     """
-    counts = random_counts(2, 2 * model.contract.window_length, model.input_size)
+    counts = random_counts(2, 2 * model.contract.window_length, model.num_channels)
     export_c(model, make_golden(model, counts), folder)
     board = folder / "es_board_model.c"
     board.write_text(
@@ -62,7 +62,7 @@ def build_driver(
     spoil: Callable[[Path], None] = lambda _: None,
 ) -> Path:
     """Compile the device and its driver. ``spoil`` may plant a fault in the export's folder first."""
-    stream_bytes = stream_bytes or 18 + 2 * model.input_size * 16
+    stream_bytes = stream_bytes or 18 + 2 * model.num_channels * 16
     sources, includes = export_board(model, folder, recording, body_bytes=body_bytes, stream_bytes=stream_bytes)
     spoil(folder)
     return compile_c(

@@ -132,7 +132,7 @@ def _stream(
 def _trace(device: Device, model: IntModel, requests: int, note: Callable[[float], None]) -> int:
     """Number of traces that differ from the reference. States carry over from one trace to the next."""
     wrong = 0
-    counts = random_counts(1, 3 * requests, model.input_size, seed=1, sigma=500)
+    counts = random_counts(1, 3 * requests, model.num_channels, seed=1, sigma=500)
     expected = run_reference(model, counts).values["logits"][0]
     device.reset()
     for index in range(requests):

@@ -130,7 +130,7 @@ def test_every_branch_is_taken(tmp_path: Path) -> None:
     for name in MODELS:
         model = board_model(name)
         stream_bytes = 114 if name == "window" else 2800  # room for 16 samples, and for more than a frame may have
-        recording = random_counts(1, 37, model.input_size)[0] | 0x0101  # long runs of bytes without a zero
+        recording = random_counts(1, 37, model.num_channels)[0] | 0x0101  # long runs of bytes without a zero
         sources, includes = export_board(model, tmp_path / name, recording, body_bytes=256, stream_bytes=stream_bytes)
         sources = [source for source in sources if source.parent == tmp_path / name]
         for define in ("DRIVER", "DRIVER_BARE", *(["DRIVER_LEARNS"] if name == "window" else [])):

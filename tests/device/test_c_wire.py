@@ -50,7 +50,7 @@ BY_DEFAULT = ("car", "carry", "decided", "distance")  # each takes a build of it
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[IntModel, np.ndarray, Path]:
     model = quantized_model(SHAPES[request.param], name="board", amplitude=3.0)
     model = replace(model, labels=("straße" * 8, *model.labels[1:]))
-    recording = random_counts(1, 37, model.input_size)[0]
+    recording = random_counts(1, 37, model.num_channels)[0]
     program = build_driver(model, tmp_path_factory.mktemp("c"), recording, body_bytes=BODY)
     return model, recording, program
 
@@ -67,7 +67,7 @@ def normal(sent: bytes) -> list[Frame]:
 
 def requests(model: IntModel, rng: np.random.Generator) -> list[tuple[int, bytes]]:
     """Types and fields, valid and invalid."""
-    counts = random_counts(1, 60, model.input_size, seed=int(rng.integers(1000)))[0]
+    counts = random_counts(1, 60, model.num_channels, seed=int(rng.integers(1000)))[0]
 
     def some(most: int) -> bytes:
         return messages.pack_counts(counts[: rng.integers(0, most)])
@@ -161,7 +161,7 @@ def test_c_and_twin_send_the_same(pair: tuple[IntModel, np.ndarray, Path], seed:
 def test_counters_past_32_bits(tmp_path: Path) -> None:
     """A device that has run for years: the counts of steps, damaged frames and samples reach 2^32."""
     model = quantized_model(SHAPES["one"], name="board", amplitude=3.0)
-    recording = random_counts(1, 32, model.input_size)[0]  # a power of two, as the sensor's own count wraps, too
+    recording = random_counts(1, 32, model.num_channels)[0]  # a power of two, as the sensor's own count wraps, too
     flags = ("-std=c99", "-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all", "-DDRIVER_NEAR_END")
     program = build_driver(model, tmp_path, recording, body_bytes=BODY, flags=flags)
     now = 2**32 - 30
@@ -197,7 +197,7 @@ def test_counters_past_32_bits(tmp_path: Path) -> None:
         first, lost = [], []
         for more in (7, 7, 7, 100, 7, 7):  # the FIFO holds 64 samples
             now += more
-            samples = [messages.unpack_samples(one.fields, model.input_size) for one in both(b"")]
+            samples = [messages.unpack_samples(one.fields, model.num_channels) for one in both(b"")]
             first += [one.first_index for one in samples]
             lost += [one.dropped for one in samples]
         assert min(first) < 100 < 2**32 - 40 < max(first)
@@ -206,7 +206,7 @@ def test_counters_past_32_bits(tmp_path: Path) -> None:
 
 def test_the_client_and_c(pair: tuple[IntModel, np.ndarray, Path]) -> None:
     model, recording, program = pair
-    counts = random_counts(1, 30, model.input_size, seed=5)[0]
+    counts = random_counts(1, 30, model.num_channels, seed=5)[0]
     twin = Twin(model, recording=recording, max_body_bytes=BODY)
     with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:
         assert device.self_test().passed
@@ -226,7 +226,7 @@ def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, 
     """Saved states in which one 16-bit half after the other is set to an extreme, with a correct checksum."""
     model, recording, program = pair
     twin = Twin(model, recording=recording, max_body_bytes=BODY)
-    counts = random_counts(1, 12, model.input_size, seed=3)[0]
+    counts = random_counts(1, 12, model.num_channels, seed=3)[0]
     outcomes = []
     with (
         run_driver(program) as receive,
@@ -246,7 +246,7 @@ def test_states_that_are_not_possible_are_refused_by_both(pair: tuple[IntModel, 
         assert real.save_state() == other.save_state()
         if "mean" in model.readout.statistics and not model.front:  # the sum of the first unit, which is a fine one
             count = int.from_bytes(content[8:10], "little")
-            at = 12 + 4 * (0 if model.contract.preprocessing.step == "none" else model.input_size)
+            at = 12 + 4 * (0 if model.contract.preprocessing.step == "none" else model.num_channels)
             for total in (-(2**15) * count - 1, -(2**15) * count, (2**15 - 1) * count, (2**15 - 1) * count + 1):
                 wrong = content[:at] + total.to_bytes(4, "little", signed=True) + content[at + 4 :]
                 refused = total not in range(-(2**15) * count, (2**15 - 1) * count + 1)

@@ -50,7 +50,7 @@ def test_the_contract_is_that_of_the_model() -> None:
 @pytest.mark.parametrize("name", list(awkward_specs("lstm")))
 def test_push_and_trace_give_what_the_reference_gives(name: str, body: int) -> None:
     model = quantized_model(awkward_specs("lstm")[name], amplitude=3.0)
-    counts = random_counts(1, 40, model.input_size)[0]
+    counts = random_counts(1, 40, model.num_channels)[0]
     expected = run_reference(model, counts[np.newaxis])
     with attach(Twin(model, max_body_bytes=body)) as device:
         rows = trace_of_words(model, device.trace(counts)[np.newaxis], traced=False)
@@ -73,7 +73,7 @@ def test_push_and_trace_give_what_the_reference_gives(name: str, body: int) -> N
 )
 def test_a_saved_state_goes_on_where_it_was(cell: str, name: str) -> None:
     model = quantized_model(awkward_specs(cell)[name])
-    counts = random_counts(1, 30, model.input_size)[0]
+    counts = random_counts(1, 30, model.num_channels)[0]
     for cut in (0, 4, 5, 9):
         with attach(Twin(model, max_body_bytes=256)) as device:
             if cut:

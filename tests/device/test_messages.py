@@ -124,6 +124,9 @@ def test_rows_there_and_back() -> None:
     packed = messages.pack_rows(rows, HELLO)
     assert len(packed) == 3 * HELLO.row_bytes
     assert np.array_equal(messages.unpack_rows(packed, HELLO), rows)
+    longer = replace(HELLO, num_magnitudes=1)
+    assert messages.unpack_hello(messages.pack_hello(longer)) == longer
+    assert longer.row_words == HELLO.row_words + 1
     decides = replace(HELLO, capabilities=Capability.DECISION)
     scores = rng.integers(-(2**19), 1, (3, 4)).astype(np.int32)
     decided = np.concatenate([rows, scores, [[-1], [4], [0]]], axis=1).astype(np.int32)
@@ -140,6 +143,7 @@ def test_rows_there_and_back() -> None:
     [
         ("num_channels", 0, "0 channels, expected 1 to 64"),
         ("num_channels", 65, "65 channels, expected 1 to 64"),
+        ("num_magnitudes", 4, "4 magnitudes, expected 0 to 3"),
         ("num_classes", 1, "1 classes, expected 2 to 256"),
         ("num_layers", 9, "9 layers, expected 1 to 8"),
         ("window_length", 16384, "16384 samples a window, expected 1 to 16383"),

@@ -54,8 +54,8 @@ def model(request: pytest.FixtureRequest) -> IntModel:
 
 
 def test_every_score_and_decision_of_a_board_is_compared(model: IntModel, tmp_path: Path) -> None:
-    program = build_driver(model, tmp_path, random_counts(1, 9, model.input_size)[0], body_bytes=256)
-    counts = random_counts(6, 60, model.input_size, sigma=300)
+    program = build_driver(model, tmp_path, random_counts(1, 9, model.num_channels)[0], body_bytes=256)
+    counts = random_counts(6, 60, model.num_channels, sigma=300)
     self_test, steps = climb(program, model, counts)
     assert (self_test.verdict, steps.verdict) == ("holds", "holds"), steps.detail
     assert steps.comparison is not None
@@ -69,7 +69,7 @@ def test_every_score_and_decision_of_a_board_is_compared(model: IntModel, tmp_pa
 def test_a_board_without_the_stage_is_refused(tmp_path: Path) -> None:
     model = quantized_model(DECISIONS["lstm"], name="board")
     plain = with_decision(model, None)
-    program = build_driver(plain, tmp_path, random_counts(1, 9, model.input_size)[0])
+    program = build_driver(plain, tmp_path, random_counts(1, 9, model.num_channels)[0])
     with run_driver(program) as receive, connect(lambda: LoopbackTransport(receive)) as device:
         with pytest.raises(ParityError, match=r"model: board .* No sample was sent"):
             model_rung(device, model)
@@ -85,7 +85,7 @@ def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
     stage = DecisionStage(1, hysteresis=2**14, min_labels=3, unknown_margin=2**13, unknown_distance=distance)
     shape = replace(DECISIONS["gru"], readout=replace(DECISIONS["gru"].readout, decision=stage))
     model = quantized_model(shape, name="board", amplitude=12.0)  # logits that differ by more than scores can
-    counts = random_counts(6, 60, model.input_size, sigma=300)
+    counts = random_counts(6, 60, model.num_channels, sigma=300)
     scores = run_reference(model, counts).values["scores"]
     assert (scores == -SCORE_LIMIT).any()
 
@@ -94,7 +94,7 @@ def test_a_fault_in_the_stage_is_found(name: str, tmp_path: Path) -> None:
         (place,) = (path for path, text in texts.items() if right in text)
         place.write_text(texts[place].replace(right, wrong))
 
-    program = build_driver(model, tmp_path, random_counts(1, 9, model.input_size)[0], spoil=spoil)
+    program = build_driver(model, tmp_path, random_counts(1, 9, model.num_channels)[0], spoil=spoil)
     _, steps = climb(program, model, counts)
     assert steps.verdict == "failed"
     assert steps.comparison is not None

@@ -96,7 +96,7 @@ def build_loader(folder: Path) -> tuple[Path, list[Path]]:
     blobs = []
     for name, shape in LOADED.items():
         model = quantized_model(shape, name=name)
-        golden = make_golden(model, random_counts(1, 2 * model.contract.window_length, model.input_size))
+        golden = make_golden(model, random_counts(1, 2 * model.contract.window_length, model.num_channels))
         blobs.append(folder / f"{name}.blob")
         blobs[-1].write_bytes(emit_blob(model, golden, choose_byte_order(sys.byteorder)))
     return build(["fuzz_load.c"], folder / "fuzz_load_loop", [*SANITIZE, *WRAP]), blobs

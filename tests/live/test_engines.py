@@ -93,7 +93,7 @@ def expected_of(model: IntModel, counts: NDArray[np.int16], first: int) -> list[
 
 def require_same(model: IntModel, seed: int = 0) -> None:
     length = 6 * model.contract.window_length + 5
-    counts = random_counts(1, length, model.input_size, sigma=3000, seed=seed)[0]
+    counts = random_counts(1, length, model.num_channels, sigma=3000, seed=seed)[0]
     gap, lost, start = length // 3, 11, 2 * length // 3
     marks: dict[int, Gap | Start] = {gap: Gap(gap + lost, lost), start: Start("second", length - start)}
     expected = [
@@ -141,7 +141,7 @@ def test_engines_agree_on_awkward_models(cell: str) -> None:
 def make_run(folder: Path, model_spec: Spec | None = None) -> tuple[RunFolder, IntModel]:
     """The files of a run that running it needs."""
     made: FloatModel = random_float_model(model_spec or spec("rnn", 4), name="little")
-    counts = random_counts(4, made.contract.window_length, made.input_size, sigma=300)
+    counts = random_counts(4, made.contract.window_length, made.num_channels, sigma=300)
     model = quantize(made, calibrate(made, counts))
     folder.mkdir()
     run = RunFolder(folder)

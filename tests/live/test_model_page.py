@@ -312,8 +312,8 @@ def test_every_kind_of_model_in_a_browser(tmp_path: Path) -> None:
         for name, shape in shapes.items():
             model: IntModel = quantized_model(shape, name=name, amplitude=3.0)
             model = replace(model, labels=("</script><b>", "<!--<script>", *model.labels[2:]))
-            contract, windows = model.contract, random_counts(1, 400, model.input_size, seed=3, sigma=400)
-            (tmp_path / f"{name}.html").write_text(render_page(model, random_counts(2, 20, model.input_size)))
+            contract, windows = model.contract, random_counts(1, 400, model.num_channels, seed=3, sigma=400)
+            (tmp_path / f"{name}.html").write_text(render_page(model, random_counts(2, 20, model.num_channels)))
             limits = np.array([channel.count_limit for channel in contract.channels])
             counts = np.clip(windows[0], -limits, limits).astype(np.int16)
             values = counts / np.array([channel.counts_per_unit for channel in contract.channels])

@@ -40,7 +40,7 @@ OK, MODEL, BLOB, BYTE_ORDER, CONTRACT = 0, 3, 9, 10, 11  # es_status_t
 
 
 def blob_of(model: IntModel, order: str = "little", seed: int = 0) -> bytes:
-    counts = random_counts(2, 2 * model.contract.window_length, model.input_size, seed=seed, sigma=500)
+    counts = random_counts(2, 2 * model.contract.window_length, model.num_channels, seed=seed, sigma=500)
     return emit_blob(model, make_golden(model, counts), choose_byte_order(order))
 
 
@@ -149,6 +149,17 @@ def test_a_preprocessing_that_there_is_not_is_refused(load: Callable[..., int]) 
     assert load(companded) == OK
     assert {load(mended(blob, 88, bytes([number]))) for number in (3, 7, 4 * 14 + 3, 4 * 15)} == {BLOB}
     assert load(mended(companded, 96, b"\1")) == BLOB  # a shift of what is companded
+
+
+def test_magnitudes_that_there_cannot_be_are_refused(load: Callable[..., int]) -> None:
+    blob, longer = blob_of(small()), blob_of(small(channels=4, magnitude=True))
+    assert struct.unpack_from("<H", longer, 68) == (4 + 256,)
+    assert load(longer) == OK
+    assert {load(mended(blob, 69, bytes([number]))) for number in (1, 4, 255)} == {BLOB}  # their axes are missing
+    axes = 96 + 2 * 5
+    assert struct.unpack_from("<3H", longer, axes) == (2, 3, 1)
+    assert load(mended(longer, axes, struct.pack("<H", 4))) == BLOB  # there are channels 0 to 3
+    assert load(mended(longer, axes, struct.pack("<H", 0))) not in (OK, BLOB)  # differs from the checksum
 
 
 def test_another_contract_is_refused(load: Callable[..., int]) -> None:

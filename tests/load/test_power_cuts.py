@@ -35,7 +35,7 @@ def model(seed: int, **more: object) -> IntModel:
 
 def blob(of: IntModel) -> bytes:
     """A blob of several pages whose self-test is short."""
-    return emit_blob(of, make_golden(of, random_counts(1, of.contract.window_length, of.input_size, seed=3)))
+    return emit_blob(of, make_golden(of, random_counts(1, of.contract.window_length, of.num_channels, seed=3)))
 
 
 BUILT_IN, FIRST, SECOND = model(0), model(1), model(2)

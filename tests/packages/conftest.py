@@ -37,7 +37,7 @@ RENDERED = tuple(name for name in package_names() if name != "wasm")  # which co
 
 
 def package_model(model: IntModel, names: Sequence[str] = RENDERED) -> Packaged:
-    counts = random_counts(3, model.contract.window_length, model.input_size, sigma=600)
+    counts = random_counts(3, model.contract.window_length, model.num_channels, sigma=600)
     c_files = render_c(model, counts)
     return Packaged(model, make_golden(model, counts), render_packages(names, c_files))
 

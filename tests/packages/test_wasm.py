@@ -100,7 +100,7 @@ def test_two_models_side_by_side_equal_the_reference(
     shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
     write_exports(package_model(car.model, ["wasm"]).files, tmp_path)
     streams = {
-        one.model.name: random_counts(1, 4_000, one.model.input_size, seed=9, sigma=sigma)[0]
+        one.model.name: random_counts(1, 4_000, one.model.num_channels, seed=9, sigma=sigma)[0]
         for one, sigma in ((car, None), (gait, 600))
     }
     text = json.dumps({name: counts.tolist() for name, counts in streams.items()})

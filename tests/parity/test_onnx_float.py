@@ -25,7 +25,7 @@ SHAPES = {f"{cell}_{name}": shape for cell in zoo.CELLS for name, shape in zoo.a
 
 
 def _counts(model: FloatModel, time_steps: int) -> NDArray[np.int16]:
-    channels = model.input_size
+    channels = model.num_channels
     return np.concatenate(
         [zoo.random_counts(50, time_steps, channels, sigma=600.0), zoo.extreme_counts(time_steps, channels)]
     )

@@ -32,7 +32,7 @@ ZOO = {model.name: model for model in zoo.awkward_models()}
 
 
 def _all_kinds_of_counts(model: IntModel, windows: int, time_steps: int) -> Counts:
-    channels = model.input_size
+    channels = model.num_channels
     return np.concatenate(
         [
             zoo.random_counts(windows, time_steps, channels, seed=1),

@@ -110,7 +110,7 @@ def floats(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def counts_of(model: IntModel, time_steps: int) -> NDArray[np.int16]:
-    size = (time_steps, model.input_size)
+    size = (time_steps, model.num_channels)
     return np.concatenate(
         [zoo.random_counts(2, *size), zoo.random_counts(2, *size, sigma=300), zoo.extreme_counts(*size)]
     )
@@ -154,7 +154,7 @@ def test_the_fast_operators_are_not_exact_in_floats(floats: str, monkeypatch: py
     monkeypatch.setattr(int_export, "Graph", lambda portable: Graph())
     model = ZOO["gru_wide_extreme"]
     exported = open_onnx(export_onnx_int(model, form="step"))
-    counts = zoo.random_counts(50, model.contract.window_length + 2, model.input_size)
+    counts = zoo.random_counts(50, model.contract.window_length + 2, model.num_channels)
     require_steps(exported, model, counts)
     with pytest.raises(AssertionError):
         require_steps(in_runtime(exported, floats), model, counts)

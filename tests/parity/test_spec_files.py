@@ -54,7 +54,7 @@ def test_ranges_are_those_that_a_model_is_held_to() -> None:
         "dense layers": (0, verify.MAX_DENSE_LAYERS),
         "units of a layer `H`": (1, verify.MAX_HIDDEN_SIZE),
         "inputs that a front layer keeps besides the latest": (0, verify.MAX_REACH),
-        "`input_shift` of a channel": (0, verify.INPUT_SHIFT_MAX),
+        "`input_shift` of a feature": (0, verify.INPUT_SHIFT_MAX),
         "shift of `remove_gravity`": (1, 12),
         "companding `k`, where there is one": (contract.MIN_COMPANDING, contract.MAX_COMPANDING),
         "`cell_frac_bits` of a layer": (verify.CELL_FRAC_BITS[0], verify.CELL_FRAC_BITS[-1]),
@@ -135,7 +135,7 @@ def test_the_step_graph_has_the_interface_of_the_text(name: str) -> None:
     decision = {"decision"} if model.readout.decision else set()
     assert set(exported.outputs) == {"logits", "label", *decision, *(f"{one}.next" for one in states)}
     length = model.contract.window_length
-    counts = zoo.random_counts(2, length, model.input_size, sigma=400)
+    counts = zoo.random_counts(2, length, model.num_channels, sigma=400)
     expected = run_reference(model, counts).values["label"]
     for t, outputs in enumerate(run_steps_onnx(exported, counts)):
         assert np.array_equal(outputs["label"], expected[:, t, 0])

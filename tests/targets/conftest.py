@@ -38,7 +38,7 @@ def folders(models: list[IntModel], tmp_path_factory: pytest.TempPathFactory) ->
     """Export folder by model name."""
     root = tmp_path_factory.mktemp("exports")
     for model in models:
-        counts = random_counts(1, model.contract.window_length, model.input_size, sigma=500)
+        counts = random_counts(1, model.contract.window_length, model.num_channels, sigma=500)
         export_c(model, make_golden(model, counts), root / model.name)
     return {model.name: root / model.name for model in models}
 

@@ -48,8 +48,8 @@ class Case:
 def counts_for(model: IntModel) -> NDArray[np.int16]:
     """Counts int16 [12, T, C]: extremes and typical sensor counts, for two windows and a part of one more."""
     time_steps = 2 * model.contract.window_length + 3
-    extremes = extreme_counts(time_steps, model.input_size)
-    usual = random_counts(4, time_steps, model.input_size, seed=1, sigma=400)
+    extremes = extreme_counts(time_steps, model.num_channels)
+    usual = random_counts(4, time_steps, model.num_channels, seed=1, sigma=400)
     return np.concatenate([extremes, usual])
 
 

@@ -57,7 +57,7 @@ def _kernel_models(cell: str) -> list[IntModel]:
 
 def _hard_counts(model: IntModel) -> NDArray[np.int16]:
     """Counts int16 [W, N, C]: moderate noise, full-range noise, and patterns of extremes."""
-    steps, channels = min(2 * model.contract.window_length, 60), model.input_size
+    steps, channels = min(2 * model.contract.window_length, 60), model.num_channels
     moderate = random_counts(2, steps, channels, seed=1, sigma=500)
     return np.concatenate([moderate, random_counts(1, steps, channels, seed=2), extreme_counts(steps, channels)])
 

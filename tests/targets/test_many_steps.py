@@ -29,8 +29,8 @@ def random_case(model: IntModel, steps: int, root: Path) -> Case:
     time_steps = 3 * model.contract.window_length + 2
     streams = -(-steps // time_steps)
     seed = zlib.crc32(model.name.encode())
-    counts = random_counts(streams, time_steps, model.input_size, seed=seed)
-    counts[::2] = random_counts(len(counts[::2]), time_steps, model.input_size, seed=seed + 1, sigma=400)
+    counts = random_counts(streams, time_steps, model.num_channels, seed=seed)
+    counts[::2] = random_counts(len(counts[::2]), time_steps, model.num_channels, seed=seed + 1, sigma=400)
     export_c(model, make_golden(model, counts[:1]), root / model.name)
     return Case(model, root / model.name, counts, run_reference(model, counts))
 

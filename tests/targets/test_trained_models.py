@@ -32,8 +32,8 @@ def make_case(model: IntModel, counts: NDArray[np.int16], folder: Path) -> Case:
 
 def with_extremes(model: IntModel, counts: NDArray[np.int16]) -> NDArray[np.int16]:
     length = model.contract.window_length
-    extremes = extreme_counts(length, model.input_size)
-    return np.concatenate([counts, extremes, random_counts(4, length, model.input_size, seed=3, sigma=400)])
+    extremes = extreme_counts(length, model.num_channels)
+    return np.concatenate([counts, extremes, random_counts(4, length, model.num_channels, seed=3, sigma=400)])
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def car(tmp_path_factory: pytest.TempPathFactory) -> Case:
 def hapt(tmp_path_factory: pytest.TempPathFactory) -> Case:
     """On real windows, if the recordings are on this machine."""
     model = load_int_model(TRAINED / "hapt.int.safetensors")
-    counts = random_counts(8, model.contract.window_length, model.input_size, seed=2, sigma=2000)
+    counts = random_counts(8, model.contract.window_length, model.num_channels, seed=2, sigma=2000)
     if (HAPT.parent / load_source(HAPT).path).is_dir():
         recordings = load_dataset(HAPT).recordings
         source = load_source(HAPT)

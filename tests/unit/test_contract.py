@@ -30,6 +30,11 @@ CONTRACT = SensorContract(
 ax, gx = CONTRACT.channels
 
 
+def scaled(*counts_per_unit: float) -> tuple[Channel, ...]:
+    axes = zip(("ax", "ay", "az"), counts_per_unit, strict=True)
+    return tuple(dataclasses.replace(ax, name=name, counts_per_unit=scale) for name, scale in axes)
+
+
 def test_a_usable_contract_passes():
     verify_contract(CONTRACT)
     assert CONTRACT.num_channels == 2
@@ -78,6 +83,15 @@ def test_the_count_limit_is_full_scale_in_counts_and_fits_int16():
         ({"preprocessing": Preprocessing(companding=15)}, "companding is 15"),
         ({"preprocessing": Preprocessing(companding=2.0)}, "companding is 2.0"),  # type: ignore[arg-type]
         ({"preprocessing": Preprocessing(companding=True)}, "companding is True"),
+        ({"preprocessing": Preprocessing(magnitude=1)}, "magnitude is 1; give true or false"),  # type: ignore[arg-type]
+        (
+            {"preprocessing": Preprocessing(magnitude=True)},
+            r"magnitude: the channels \['ax', 'gx'\] hold no x, y and z .*; name the axes so \(ax, ay, az\), or leave",
+        ),
+        (
+            {"preprocessing": Preprocessing(magnitude=True), "channels": scaled(8192.0, 8192.0, 4096.0)},
+            r"the channels \['ax', 'ay', 'az'\] have the counts_per_unit \[8192.0, 8192.0, 4096.0\]; give them one",
+        ),
     ],
 )
 def test_each_field_out_of_range_is_refused_by_name(change, message):
@@ -109,14 +123,29 @@ def test_a_companding_is_written_only_where_there_is_one():
     assert contract_from_dict(stored) == companded
 
 
+def test_a_magnitude_is_written_only_where_there_is_one():
+    plain = dataclasses.replace(CONTRACT, channels=scaled(8192.0, 8192.0, 8192.0))
+    assert "magnitude" not in contract_to_dict(plain)["preprocessing"]
+    assert (plain.num_features, plain.feature_names) == (3, ("ax", "ay", "az"))
+    longer = dataclasses.replace(plain, preprocessing=Preprocessing("difference", magnitude=True))
+    stored = json.loads(json.dumps(contract_to_dict(longer)))
+    assert stored["preprocessing"] == {"step": "difference", "gravity_shift": 6, "magnitude": True}
+    assert contract_from_dict(stored) == longer
+    assert (longer.num_channels, longer.num_features) == (3, 4)
+
+
+@pytest.mark.parametrize("magnitude", [False, True])
 @pytest.mark.parametrize("companding", [None, 1, 14])
 @pytest.mark.parametrize("step", ["none", "difference", "remove_gravity"])
-def test_a_preprocessing_is_read_from_its_text(step, companding):
-    one = Preprocessing(step, 12 if step == "remove_gravity" else 6, companding)
+def test_a_preprocessing_is_read_from_its_text(step, companding, magnitude):
+    one = Preprocessing(step, 12 if step == "remove_gravity" else 6, companding, magnitude)
     assert Preprocessing.from_text(one.text) == one
 
 
-@pytest.mark.parametrize("text", ["difference, shift", "none, companding 5, more", "none, companding five"])
+@pytest.mark.parametrize(
+    "text",
+    ["difference, shift", "none, companding 5, more", "none, companding five", "none, companding 5, magnitude"],
+)
 def test_the_text_of_a_preprocessing_that_is_not_known_is_refused(text):
     with pytest.raises(ContractError, match=r"preprocessing .* is not known to this version of edge_seq"):
         Preprocessing.from_text(text)

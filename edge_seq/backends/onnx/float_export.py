@@ -347,7 +347,7 @@ def _held(graph: Graph, model: FloatModel, values: str, counts: str) -> str:
 
 def _window_model(model: FloatModel) -> onnx.ModelProto:
     graph = Graph()
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.contract.window_length, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.contract.window_length, model.num_channels))
     features = preprocess_window(graph, graph.int32(counts.name), model.contract)
     normalised = _normalise(graph, model, features)
     sequence = _front(graph, model, normalised) if model.front else graph.add("Transpose", normalised, perm=[1, 0, 2])
@@ -407,9 +407,9 @@ def _product_at_step(graph: Graph, model: FloatModel, rows: FloatRows, state: st
 
 def _step_model(model: FloatModel) -> onnx.ModelProto:
     graph, ports = Graph(), float_states(model)
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.num_channels))
     states = {port.name: graph.unique(port.name) for port in ports}
-    feature, after = preprocess_step(graph, graph.int32(counts.name), states, model.contract.preprocessing)
+    feature, after = preprocess_step(graph, graph.int32(counts.name), states, model.contract)
     features = _normalise(graph, model, feature)
     first = graph.axes(0)
     now, pooled = dict(states), list[str]()

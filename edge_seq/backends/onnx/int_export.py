@@ -1,4 +1,5 @@
-"""The integer model as ONNX: the arithmetic of SPEC.md with standard operators on int32 tensors, without any float.
+"""The integer model as ONNX: the arithmetic of SPEC.md with standard operators on int32 tensors, without any float
+but a guess of the length of a vector that integers correct (magnitudes of the preprocessing).
 
 There are two forms, built from the same step:
 
@@ -126,8 +127,8 @@ class _Step:
 
 
 def _features(graph: Graph, model: IntModel, counts: str, states: dict[str, str]) -> tuple[str, dict[str, str]]:
-    """Features int32 [batch, C] (preprocessed counts, shifted and saturated), and the next states of preprocessing."""
-    feature, after = preprocess_step(graph, graph.int32(counts), states, model.contract.preprocessing)
+    """Features int32 [batch, F] (preprocessed counts, shifted and saturated), and the next states of preprocessing."""
+    feature, after = preprocess_step(graph, graph.int32(counts), states, model.contract)
     factor = np.left_shift(1, np.array(model.number_format.input_shift, dtype=np.int64)).astype(np.int32)
     shifted = graph.add("Mul", feature, graph.constant(factor, "input_factor"))
     return fixed.saturate16(graph, shifted, name="features"), after
@@ -279,7 +280,7 @@ def _step(
 
 def _step_model(model: IntModel) -> onnx.ModelProto:
     graph, ports = Graph(portable=True), int_states(model)
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, model.num_channels))
     states = {port.name: graph.unique(port.name) for port in ports}
     step = _step(graph, model, counts.name, states)
     outputs = [
@@ -301,7 +302,7 @@ def _portable_window_model(model: IntModel) -> onnx.ModelProto:
     if length > MAX_UNROLLED:
         return _looped_window_model(model)
     graph, ports = Graph(portable=True), int_states(model)
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.num_channels))
     states = {port.name: graph.zeros(port, like=counts.name) for port in ports}
     logits, columns = [], dict[str, list[str]]()
     for index in range(length):
@@ -333,7 +334,7 @@ def _looped_window_model(model: IntModel) -> onnx.ModelProto:
     """The portable step in a ``Loop`` over the samples of a window. What is output rides along as states do."""
     length, each = model.contract.window_length, model.readout.label_every == "sample"
     graph, ports = Graph(portable=True), int_states(model)
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, length, model.num_channels))
     graph.true()
 
     body = graph.body()
@@ -389,13 +390,13 @@ def _looped_window_model(model: IntModel) -> onnx.ModelProto:
 def _window_model(model: IntModel, trace: bool) -> onnx.ModelProto:
     graph, ports = Graph(), int_states(model)
     time = TIME if trace else model.contract.window_length
-    counts = Port(graph.unique(COUNTS), INT16, (BATCH, time, model.input_size))
+    counts = Port(graph.unique(COUNTS), INT16, (BATCH, time, model.num_channels))
     start = [graph.zeros(port, like=counts.name) for port in ports]
     graph.true()
 
     body = graph.body()
     states = {port.name: graph.unique(port.name) for port in ports}
-    sample = Port(graph.unique("sample"), INT16, (BATCH, model.input_size))
+    sample = Port(graph.unique("sample"), INT16, (BATCH, model.num_channels))
     step = _step(body, model, sample.name, states, trace=trace, alike=True)
     columns = step.columns()
     results = [

@@ -8,8 +8,8 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS, GRAVITY_FRAC_BITS
 from edge_seq.backends.onnx.fixed_point import floor_shift, rounding_shift, saturate16
-from edge_seq.backends.onnx.graph import BATCH, BOOL, INT32, Graph, Port, add_scan
-from edge_seq.ir.contract import Preprocessing, SensorContract
+from edge_seq.backends.onnx.graph import BATCH, BOOL, FLOAT, INT32, Graph, Port, add_scan
+from edge_seq.ir.contract import COUNT_MAX, Preprocessing, SensorContract
 
 MEMORY, PRIMED = "preprocess.memory", "preprocess.primed"
 _TOP_BIT = 15  # of a magnitude that companding has raised
@@ -23,7 +23,7 @@ def preprocess_states(contract: SensorContract) -> tuple[Port, ...]:
 
 
 def preprocess_step(
-    graph: Graph, counts: str, states: dict[str, str], preprocessing: Preprocessing
+    graph: Graph, counts: str, states: dict[str, str], contract: SensorContract
 ) -> tuple[str, dict[str, str]]:
     """Append the preprocessing of one sample.
 
@@ -31,14 +31,15 @@ def preprocess_step(
         graph: graph to append to.
         counts: raw counts, int32 [batch, C].
         states: current states, named as in :func:`preprocess_states`.
-        preprocessing: preprocessing of the contract.
+        contract: sensor contract with the preprocessing, and with the axes of magnitudes.
 
     Returns:
-        Features int32 [batch, C], and the next states.
+        Features int32 [batch, F], and the next states.
     """
+    preprocessing = contract.preprocessing
     match preprocessing.step:
         case "none":
-            return _companded(graph, counts, preprocessing), {}
+            return _after_step(graph, counts, contract), {}
         case "difference":
             change = graph.add("Sub", counts, states[MEMORY])
             feature = graph.add("Where", states[PRIMED], change, graph.scalar(0))
@@ -52,7 +53,46 @@ def preprocess_step(
         case unreachable:
             assert_never(unreachable)
     primed = graph.add("Or", states[PRIMED], graph.scalar(1, np.bool_))  # true, for each stream of the batch
-    return _companded(graph, saturate16(graph, feature), preprocessing), {MEMORY: memory, PRIMED: primed}
+    return _after_step(graph, saturate16(graph, feature), contract), {MEMORY: memory, PRIMED: primed}
+
+
+def _after_step(graph: Graph, feature: str, contract: SensorContract) -> str:
+    """What the step gives, int32 [..., C] that fits 16 bits, with magnitudes and through the logarithm: [..., F]."""
+    if contract.magnitude_axes:
+        feature = graph.add("Concat", feature, _magnitudes(graph, feature, contract), axis=-1)
+    return _companded(graph, feature, contract.preprocessing)
+
+
+def _magnitudes(graph: Graph, feature: str, contract: SensorContract) -> str:
+    """floor(sqrt(x^2 + y^2 + z^2)), at most 32767, of each three axes: int32 [..., M].
+
+    Axes and sums stop where the result is 32767, which changes no result and lets a sum of two fit 32 bits. The root of
+    a float32 is only a guess: with the roundings of the number to 24 bits and of the root it is less than 0.01 off,
+    whatever a runtime's last bits are, so its whole part is the result or one beside it. The squares of both
+    neighbours, at most 2^30, say which.
+    """
+    most = graph.scalar(COUNT_MAX**2)
+    limited = graph.add("Clip", feature, graph.scalar(-COUNT_MAX), graph.scalar(COUNT_MAX))
+    total = ""
+    for axis in range(3):
+        index = np.array([triple[axis] for triple in contract.magnitude_axes], dtype=np.int64)
+        one = graph.add("Gather", limited, graph.constant(index, f"magnitude.axis{axis}"), axis=-1)
+        square = graph.add("Mul", one, one)
+        if total:
+            square = graph.add("Add", total, square)
+            square = graph.add("Where", _is_above(graph, square, most), most, square)
+        total = square
+    guess = graph.int32(graph.add("Sqrt", graph.add("Cast", total, to=FLOAT)))
+    above = _is_above(graph, graph.add("Mul", guess, guess), total)
+    root = graph.add("Sub", guess, graph.int32(above))
+    larger = graph.add("Add", root, graph.scalar(1))
+    above = _is_above(graph, graph.add("Mul", larger, larger), total)
+    return graph.add("Where", above, root, larger, name="magnitude")
+
+
+def _is_above(graph: Graph, value: str, limit: str) -> str:
+    """True where an int32 is above another. The sign of the difference, which fits 32 bits, is not lost in float32."""
+    return graph.add("Greater", graph.add("Sub", value, limit), graph.scalar(0))
 
 
 def _companded(graph: Graph, feature: str, preprocessing: Preprocessing) -> str:
@@ -76,20 +116,20 @@ def _companded(graph: Graph, feature: str, preprocessing: Preprocessing) -> str:
 
 
 def preprocess_window(graph: Graph, counts: str, contract: SensorContract) -> str:
-    """Append the preprocessing of a whole window from a reset: counts int32 [batch, time, C] to features of that shape.
+    """Append the preprocessing of a whole window from a reset: int32 [batch, time, C] to [batch, time, F].
 
     ``difference`` is one subtraction of shifted slices, which every runtime supports. The low-pass of
     ``remove_gravity``, which rounds in each step, needs a ``Scan``.
     """
     match contract.preprocessing.step:
         case "none":
-            return _companded(graph, counts, contract.preprocessing)
+            return _after_step(graph, counts, contract)
         case "difference":
             first = graph.add("Slice", counts, graph.axes(0), graph.axes(1), graph.axes(1))
             all_but_last = graph.add("Slice", counts, graph.axes(0), graph.axes(-1), graph.axes(1))
             before = graph.add("Concat", first, all_but_last, axis=1)
             feature = saturate16(graph, graph.add("Sub", counts, before))
-            return _companded(graph, feature, contract.preprocessing)
+            return _after_step(graph, feature, contract)
         case "remove_gravity":
             return _scan(graph, counts, contract)
         case unreachable:
@@ -102,8 +142,9 @@ def _scan(graph: Graph, counts: str, contract: SensorContract) -> str:
     body = graph.body()
     before = {port.name: graph.unique(port.name) for port in ports}
     sample = Port(graph.unique("sample"), INT32, (BATCH, contract.num_channels))
-    feature, after = preprocess_step(body, sample.name, before, contract.preprocessing)
-    outputs = [*(port.renamed(after[port.name]) for port in ports), sample.renamed(feature)]
+    feature, after = preprocess_step(body, sample.name, before, contract)
+    features = Port(feature, INT32, (BATCH, contract.num_features))
+    outputs = [*(port.renamed(after[port.name]) for port in ports), features]
     inputs = [*(port.renamed(before[port.name]) for port in ports), sample]
-    _, (features,) = add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))
-    return features
+    _, (scanned,) = add_scan(graph, body, inputs, outputs, start, (counts,), ("features",))
+    return scanned

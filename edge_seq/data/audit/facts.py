@@ -15,8 +15,8 @@ from edge_seq.data.checks import find_gaps
 from edge_seq.data.periods import typical_period
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.source import DataSource
-from edge_seq.data.units import GRAVITY_IN, axis_triples
-from edge_seq.ir.contract import SensorContract, to_counts
+from edge_seq.data.units import GRAVITY_IN
+from edge_seq.ir.contract import SensorContract, axis_triples, to_counts
 
 # A second is still if the length of the vector varies by less than 2 %, and each axis by less than 3 % of that length.
 _STILL_NORM, _STILL_AXIS, _MIN_STILL_BLOCKS = 0.02, 0.03, 2

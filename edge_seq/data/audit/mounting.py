@@ -14,7 +14,7 @@ from edge_seq.data.audit.finding import Finding
 from edge_seq.data.audit.folds import folds_by_group, folds_by_time, levels, mean_recall, motion, out_of_fold
 from edge_seq.data.audit.sample import WindowSample
 from edge_seq.data.source import DataSource
-from edge_seq.data.units import axis_triples
+from edge_seq.ir.contract import axis_triples
 
 # With so many groups a network sees enough levels to learn that they say nothing.
 ENOUGH_GROUPS = 6

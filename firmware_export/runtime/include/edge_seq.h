@@ -207,7 +207,7 @@ struct es_model {
     uint16_t gravity_shift;    /* shift of the low-pass of es_preprocess_gravity */
     uint16_t memory_words;     /* int32 words of preprocessing's memory: C or 0 */
     uint16_t memory_bits;      /* each of these words is in [-2^bits, 2^bits) */
-    uint16_t feature_words;    /* C, padded to even */
+    uint16_t feature_words;    /* C, with magnitudes C + M, padded to even */
     uint16_t state_words;      /* sum over the front layers, the kept inputs and the layers */
     uint16_t scratch_words;    /* operands of the widest layer, or what is read out if that is more */
     uint16_t pool_words;       /* operands of the last layer for each pool: the mean, the largest, or both; with flatten
@@ -217,7 +217,8 @@ struct es_model {
     uint16_t num_reciprocals;  /* with a mean: T with a label every step, else 1; without a mean: 0 */
     es_preprocess_t preprocess;
     es_pool_t pool;
-    const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12; 0 if companded */
+    const uint16_t *input_shift;            /* [C], left shift of a feature, 0 .. 12; 0 if companded. With magnitudes:
+                                               [C] zeros, then these shifts [C + M], then three channels of each [M] */
     const es_layer_t *layers;               /* [es_num_layers], from the input to the output */
     const ES_ROM es_block_t *head_blocks;   /* [ceil(K / 4)] */
     const ES_ROM int16_t *head_weights;
@@ -227,9 +228,17 @@ struct es_model {
     const es_decision_t *decision;          /* NULL: none; generated data without a stage leave it out; see es_adapt.h */
     const es_chain_t *chain;                /* NULL: none; generated data without a chain leave it out */
     uint16_t decision_words;                /* int32 words of its memory: K + 4, with a distance K + 5; 0: no stage */
-    uint16_t companding;                    /* bits of es_preprocess_companded_*, 1 .. 14; generated data leave it out
+    uint8_t companding;                     /* bits of es_preprocess_companded_*, 1 .. 14; generated data leave it out
                                                where features are not companded */
+    uint8_t num_magnitudes;                 /* M, of es_preprocess_*magnitude_*, 1 .. C; generated data leave it out
+                                               where there are none */
 };
+
+/* Number of features: one of each channel, then the magnitudes. */
+static inline uint16_t es_num_features(const es_model_t *model)
+{
+    return (uint16_t)(model->num_channels + model->num_magnitudes);
+}
 
 /* Number of recurrent layers. */
 static inline uint16_t es_num_layers(const es_model_t *model)
@@ -459,6 +468,13 @@ void es_preprocess_gravity(es_context_t *context, const int16_t *counts);
 void es_preprocess_companded_none(es_context_t *context, const int16_t *counts);
 void es_preprocess_companded_difference(es_context_t *context, const int16_t *counts);
 void es_preprocess_companded_gravity(es_context_t *context, const int16_t *counts);
+/* The same, with the lengths of the vectors of three axes behind the channels' features. */
+void es_preprocess_magnitude_none(es_context_t *context, const int16_t *counts);
+void es_preprocess_magnitude_difference(es_context_t *context, const int16_t *counts);
+void es_preprocess_magnitude_gravity(es_context_t *context, const int16_t *counts);
+void es_preprocess_companded_magnitude_none(es_context_t *context, const int16_t *counts);
+void es_preprocess_companded_magnitude_difference(es_context_t *context, const int16_t *counts);
+void es_preprocess_companded_magnitude_gravity(es_context_t *context, const int16_t *counts);
 
 const int16_t *es_pool_last(es_context_t *context, const int16_t *operands, int label_due);
 const int16_t *es_pool_mean(es_context_t *context, const int16_t *operands, int label_due);

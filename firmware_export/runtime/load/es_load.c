@@ -33,6 +33,8 @@ enum { STEP_NONE = 0, STEP_DIFFERENCE = 1, STEP_GRAVITY = 2 };
 #define NUM_STEPS 3u
 #define COMPANDING_UNIT 4u /* added to the number of a step for each bit of companding */
 #define MAX_COMPANDING 14u
+#define AXES 3u
+#define MAGNITUDE 256u /* added to the number of channels for each magnitude */
 
 /* Reads a blob from front to end. After the first error it gives zeros. */
 typedef struct reader {
@@ -44,6 +46,9 @@ typedef struct reader {
 /* What the numbers at the start of a blob say about the sizes of its parts. */
 typedef struct counts {
     uint32_t channels;
+    uint32_t magnitudes;
+    uint32_t features;    /* channels and magnitudes */
+    uint32_t shift_words; /* of es_model_t's input_shift */
     uint32_t classes;
     uint32_t layers;
     uint32_t dense;
@@ -61,7 +66,7 @@ typedef struct room {
     const char **labels;
     uint16_t *input_shift;
     uint16_t *label_bytes;
-    int16_t *pad; /* [channels, padded to even] */
+    int16_t *pad; /* [features, padded to even] */
     uint8_t *hash;
     char *text;
     uint8_t kinds[MAX_LAYERS];   /* of the recurrent layers, plus NIBBLES */
@@ -186,12 +191,22 @@ static int is_blob(const ES_ROM uint8_t *blob, size_t size)
 static int read_counts(const ES_ROM uint8_t *blob, size_t size, counts_t *counts)
 {
     reader_t reader;
+    unsigned channels;
     reader.at = blob + NUMBERS_AT;
     reader.left = (uint32_t)size - NUMBERS_AT;
     reader.failed = 0;
     counts->text_bytes = read32(&reader);
     fail_unless(&reader, counts->text_bytes < size);
-    counts->channels = read_within(&reader, 1, MAX_CHANNELS);
+    channels = read_within(&reader, 1, (MAGNITUDE + 1u) * MAX_CHANNELS);
+    counts->channels = channels % MAGNITUDE;
+    counts->magnitudes = channels / MAGNITUDE;
+    fail_unless(&reader, counts->channels >= 1u && counts->channels <= MAX_CHANNELS);
+    fail_unless(&reader, counts->magnitudes <= counts->channels);
+    counts->features = counts->channels + counts->magnitudes;
+    counts->shift_words = counts->channels;
+    if (counts->magnitudes != 0u) {
+        counts->shift_words += counts->features + AXES * counts->magnitudes;
+    }
     counts->classes = read_within(&reader, 2, MAX_CLASSES);
     counts->layers = read_within(&reader, 1, MAX_LAYERS);
     counts->dense = read_within(&reader, 0, MAX_DENSE);
@@ -223,8 +238,8 @@ static size_t bytes_for(const counts_t *counts)
     return rounded(sizeof(es_loaded_t)) + rounded((counts->layers + counts->dense) * sizeof(es_layer_t)) +
            rounded(counts->front * sizeof(es_front_t)) + rounded(most_arrays(counts) * sizeof(es_array_t)) +
            rounded(counts->channels * sizeof(es_channel_t)) + rounded(counts->classes * sizeof(const char *)) +
-           rounded(counts->channels * sizeof(uint16_t)) + rounded(counts->classes * sizeof(uint16_t)) +
-           rounded((counts->channels + 1u) * sizeof(int16_t)) +
+           rounded(counts->shift_words * sizeof(uint16_t)) + rounded(counts->classes * sizeof(uint16_t)) +
+           rounded((counts->features + 1u) * sizeof(int16_t)) +
            rounded(ES_HASH_BYTES) + rounded((size_t)counts->text_bytes);
 }
 
@@ -237,9 +252,9 @@ static void divide(uint8_t *memory, const counts_t *counts, room_t *room)
     room->arrays = give(memory, &used, most_arrays(counts) * sizeof(es_array_t));
     room->channels = give(memory, &used, counts->channels * sizeof(es_channel_t));
     room->labels = give(memory, &used, counts->classes * sizeof(const char *));
-    room->input_shift = give(memory, &used, counts->channels * sizeof(uint16_t));
+    room->input_shift = give(memory, &used, counts->shift_words * sizeof(uint16_t));
     room->label_bytes = give(memory, &used, counts->classes * sizeof(uint16_t));
-    room->pad = give(memory, &used, (counts->channels + 1u) * sizeof(int16_t));
+    room->pad = give(memory, &used, (counts->features + 1u) * sizeof(int16_t));
     room->hash = give(memory, &used, ES_HASH_BYTES);
     room->text = give(memory, &used, (size_t)counts->text_bytes);
 }
@@ -432,11 +447,16 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     static const es_preprocess_t steps[] = {
         es_preprocess_none,           es_preprocess_difference,           es_preprocess_gravity,
         es_preprocess_companded_none, es_preprocess_companded_difference, es_preprocess_companded_gravity,
+        es_preprocess_magnitude_none, es_preprocess_magnitude_difference, es_preprocess_magnitude_gravity,
+        es_preprocess_companded_magnitude_none, es_preprocess_companded_magnitude_difference,
+        es_preprocess_companded_magnitude_gravity,
     };
     static const uint16_t memory_bits[] = {0, 15, 29};
     es_model_t *const model = &room->loaded->model;
     unsigned step;
+    unsigned kind;
     uint32_t index;
+    uint16_t *shift = room->input_shift;
 
     model->abi = ES_ABI;
     model->num_channels = number(counts->channels);
@@ -447,7 +467,8 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     model->label_every_step = read_within(reader, 0, 1);
     model->carry = read_within(reader, 0, counts->front != 0u ? 0u : 1u);
     step = read_within(reader, 0, COMPANDING_UNIT * MAX_COMPANDING + (unsigned)STEP_GRAVITY);
-    model->companding = number(step / COMPANDING_UNIT);
+    model->companding = (uint8_t)(step / COMPANDING_UNIT);
+    model->num_magnitudes = (uint8_t)counts->magnitudes;
     step %= COMPANDING_UNIT;
     if (step > (unsigned)STEP_GRAVITY) {
         fail_unless(reader, 0);
@@ -457,12 +478,22 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     *pooling = read_within(reader, 0, POOL_FLATTEN);
     fail_unless(reader, *pooling != (unsigned)POOL_FLATTEN || model->label_every_step == 0u);
     model->num_reciprocals = read_within(reader, 0, MAX_WINDOW);
-    model->preprocess = steps[model->companding != 0u ? step + NUM_STEPS : step];
+    kind = (model->companding != 0u ? 1u : 0u) + (counts->magnitudes != 0u ? 2u : 0u);
+    model->preprocess = steps[kind * NUM_STEPS + step];
     model->memory_bits = memory_bits[step];
     model->memory_words = number(step == (unsigned)STEP_NONE ? 0u : counts->channels);
-    model->feature_words = number(counts->channels + counts->channels % 2u);
-    for (index = 0; index < counts->channels; index++) {
-        room->input_shift[index] = read_within(reader, 0, model->companding != 0u ? 0u : 12u);
+    model->feature_words = number(counts->features + counts->features % 2u);
+    for (index = 0; counts->magnitudes != 0u && index < counts->channels; index++) {
+        *shift = 0; /* the step of the preprocessing does not shift */
+        shift++;
+    }
+    for (index = 0; index < counts->features; index++) {
+        *shift = read_within(reader, 0, model->companding != 0u ? 0u : 12u);
+        shift++;
+    }
+    for (index = 0; index < AXES * counts->magnitudes; index++) {
+        *shift = read_within(reader, 0, counts->channels - 1u);
+        shift++;
     }
     model->input_shift = room->input_shift;
 }
@@ -493,11 +524,11 @@ static void read_decision(reader_t *reader, const counts_t *counts, const room_t
     }
 }
 
-/* Reads the front layers. Returns the units of the last one, or the channels without any. */
+/* Reads the front layers. Returns the units of the last one, or the features without any. */
 static uint32_t read_front(reader_t *reader, const counts_t *counts, room_t *room)
 {
     es_loaded_t *const loaded = room->loaded;
-    uint32_t units = counts->channels;
+    uint32_t units = counts->features;
     uint32_t words = 0;
     uint32_t index;
     uint32_t channel;

@@ -16,7 +16,7 @@ static size_t es_words_plain(const es_model_t *model)
 {
     /* All words of the stage's memory except four, and the decision. */
     const size_t decided = model->decision_words != 0u ? (size_t)model->decision_words - ES_DECISION_EXCESS + 1u : 0u;
-    return (size_t)model->num_channels + model->state_words + es_read_out_words(model) + model->num_classes + 1u +
+    return (size_t)es_num_features(model) + model->state_words + es_read_out_words(model) + model->num_classes + 1u +
            decided;
 }
 
@@ -102,7 +102,7 @@ static void es_words_put(const es_context_t *context, int label_due, int32_t *ro
 {
     const es_model_t *const model = context->model;
     unsigned index;
-    row = es_words_put16(row, context->features, model->num_channels, 1);
+    row = es_words_put16(row, context->features, es_num_features(model), 1);
     row = es_words_put16(row, context->states, model->state_words, 1);
     row = es_words_put16(row, context->scratch, es_read_out_words(model), label_due);
     for (index = 0; index < model->num_classes; index++) {

@@ -98,6 +98,9 @@ static void add_sizes(es_check_t *check)
     if (model->companding != 0u) {
         add16(check, model->companding);
     }
+    if (model->num_magnitudes != 0u) {
+        add16(check, model->num_magnitudes);
+    }
     if (model->chain != NULL) {
         add16(check, model->chain->num_dense);
         add16(check, model->chain->dense_words);
@@ -159,6 +162,10 @@ static void add_settings(es_check_t *check, const es_model_t *model)
         add16(check, model->decision->min_labels);
     }
     add16s(check, model->input_shift, model->num_channels);
+    if (model->num_magnitudes != 0u) { /* those were zeros; the shifts and the axes follow */
+        add16s(check, model->input_shift + model->num_channels,
+               (size_t)es_num_features(model) + 3u * (size_t)model->num_magnitudes);
+    }
     for (index = 0; index < ES_HASH_BYTES; index++) {
         add(check, model->hash[index], 1);
     }

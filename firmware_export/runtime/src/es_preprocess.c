@@ -83,29 +83,120 @@ static int16_t compand(int32_t feature, unsigned bits)
     return (int16_t)es_signed32((magnitude ^ sign) - sign);
 }
 
-static void compand_features(es_context_t *context)
+static void compand_features(es_context_t *context, unsigned count)
 {
-    const es_model_t *const model = context->model;
-    unsigned channel;
-    for (channel = 0; channel < model->num_channels; channel++) {
-        context->features[channel] = compand(context->features[channel], model->companding);
+    unsigned index;
+    for (index = 0; index < count; index++) {
+        context->features[index] = compand(context->features[index], context->model->companding);
     }
 }
 
 void es_preprocess_companded_none(es_context_t *context, const int16_t *counts)
 {
     es_preprocess_none(context, counts);
-    compand_features(context);
+    compand_features(context, context->model->num_channels);
 }
 
 void es_preprocess_companded_difference(es_context_t *context, const int16_t *counts)
 {
     es_preprocess_difference(context, counts);
-    compand_features(context);
+    compand_features(context, context->model->num_channels);
 }
 
 void es_preprocess_companded_gravity(es_context_t *context, const int16_t *counts)
 {
     es_preprocess_gravity(context, counts);
-    compand_features(context);
+    compand_features(context, context->model->num_channels);
+}
+
+/* floor(sqrt(square)) of a number below 2^30: its bits from the highest down, each taken where the rest of the number
+ * has room for it (Warren, Hacker's Delight, 11-1). The time does not depend on the number. */
+static uint32_t square_root(uint32_t square)
+{
+    uint32_t root = 0;
+    uint32_t bit;
+    for (bit = (uint32_t)1 << 28; bit != 0u; bit /= 4u) {
+        const uint32_t taken = root + bit;
+        const uint32_t has_room = ~es_negative((int32_t)square - (int32_t)taken);
+        square -= taken & has_room;
+        root = root / 2u + (bit & has_room);
+    }
+    return root;
+}
+
+/* Adds the magnitudes behind the features of the channels, which are not shifted yet. */
+static void add_magnitudes(es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    int16_t *magnitude = context->features + model->num_channels;
+    const uint16_t *axis = model->input_shift + model->num_channels + es_num_features(model);
+    unsigned left;
+    for (left = model->num_magnitudes; left != 0u; left--) {
+        uint32_t square = 0;
+        uint32_t most;
+        unsigned number;
+        for (number = 0; number < 3u; number++) {
+            const int32_t feature = context->features[*axis];
+            const int32_t product = feature * feature;
+            square += (uint32_t)product;
+            axis++;
+        }
+        /* Numbers from 2^30 on, at most 3 * 2^30, have a root above the largest result. */
+        most = (square | square * 2u) / 0x80000000u;
+        square = (square | (0u - most)) & 0x3FFFFFFFu;
+        *magnitude = (int16_t)square_root(square);
+        magnitude++;
+    }
+}
+
+static void shift_features(es_context_t *context)
+{
+    const es_model_t *const model = context->model;
+    const unsigned count = es_num_features(model);
+    unsigned index;
+    for (index = 0; index < count; index++) {
+        context->features[index] = scale_up(context->features[index], model->input_shift[model->num_channels + index]);
+    }
+}
+
+void es_preprocess_magnitude_none(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_none(context, counts);
+    add_magnitudes(context);
+    shift_features(context);
+}
+
+void es_preprocess_magnitude_difference(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_difference(context, counts);
+    add_magnitudes(context);
+    shift_features(context);
+}
+
+void es_preprocess_magnitude_gravity(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_gravity(context, counts);
+    add_magnitudes(context);
+    shift_features(context);
+}
+
+void es_preprocess_companded_magnitude_none(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_none(context, counts);
+    add_magnitudes(context);
+    compand_features(context, es_num_features(context->model));
+}
+
+void es_preprocess_companded_magnitude_difference(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_difference(context, counts);
+    add_magnitudes(context);
+    compand_features(context, es_num_features(context->model));
+}
+
+void es_preprocess_companded_magnitude_gravity(es_context_t *context, const int16_t *counts)
+{
+    es_preprocess_gravity(context, counts);
+    add_magnitudes(context);
+    compand_features(context, es_num_features(context->model));
 }

@@ -191,7 +191,7 @@ static int kept_valid(const es_model_t *model, const uint8_t *states)
             continue; /* keeps nothing, or what the layer before it keeps */
         }
         if (layer->below_quads == 0u) {
-            if (!vectors_valid(at, both->steps, model->feature_words, model->num_channels, 0)) {
+            if (!vectors_valid(at, both->steps, model->feature_words, es_num_features(model), 0)) {
                 return 0;
             }
             at += 2u * (size_t)both->steps * model->feature_words;

@@ -58,6 +58,7 @@ typedef enum refusal {
 #define HAS_DISTANCE 16u
 #define HAS_UPDATE 32u
 #define HAS_ADAPT 64u
+#define MAGNITUDE 256u /* added to what a device has for each magnitude */
 
 static const char *refusal_text(refusal_t refusal)
 {
@@ -266,7 +267,7 @@ static int has_distance(const es_model_t *model)
 static size_t row_bytes(const es_model_t *model)
 {
     const size_t scores = model->decision_words != 0u ? 4u * ((size_t)model->decision_words - ES_DECISION_EXCESS) : 0u;
-    const size_t values = (size_t)model->num_channels + model->state_words + es_read_out_words(model);
+    const size_t values = (size_t)es_num_features(model) + model->state_words + es_read_out_words(model);
     return 2u * values + label_bytes(model) + scores;
 }
 
@@ -313,10 +314,10 @@ static uint32_t row_word(const es_wire_t *wire, size_t index)
     const es_context_t *const context = wire->context;
     const es_model_t *const model = context->model;
     const size_t word = index;
-    if (index < model->num_channels) {
+    if (index < es_num_features(model)) {
         return (uint16_t)context->features[index];
     }
-    index -= model->num_channels;
+    index -= es_num_features(model);
     if (index < model->state_words) {
         return (uint16_t)context->states[index];
     }
@@ -391,7 +392,7 @@ static refusal_t serve_hello(es_wire_t *wire)
                (setup->golden != NULL ? HAS_SELF_TEST : 0u) | (port->sensor != NULL ? HAS_SENSOR : 0u) |
                    (setup->state != NULL ? HAS_STATE : 0u) | (model->decision_words != 0u ? HAS_DECISION : 0u) |
                    (has_distance(model) ? HAS_DISTANCE : 0u) | (setup->update != NULL ? HAS_UPDATE : 0u) |
-                   (setup->adapt != NULL ? HAS_ADAPT : 0u));
+                   (setup->adapt != NULL ? HAS_ADAPT : 0u) | (MAGNITUDE * (uint32_t)model->num_magnitudes));
     at = put16(body, at, (uint32_t)setup->body_bytes);
     at = put32(body, at, (uint32_t)es_state_bytes(model));
     at = put32(body, at, (uint32_t)es_context_bytes(model));

@@ -107,9 +107,16 @@ def test_a_contract_alone_needs_labels(tmp_path: Path) -> None:
         es.from_keras(path, CONTRACT)
 
 
-def test_a_network_is_not_imported_behind_a_companding(tmp_path: Path) -> None:
-    contract = dataclasses.replace(CONTRACT, preprocessing=Preprocessing("difference", companding=5))
+@pytest.mark.parametrize(
+    "preprocessing", [Preprocessing("difference", companding=5), Preprocessing("difference", magnitude=True)]
+)
+def test_a_network_is_not_imported_behind_a_companding_or_a_magnitude(
+    preprocessing: Preprocessing, tmp_path: Path
+) -> None:
+    contract = dataclasses.replace(CONTRACT, preprocessing=preprocessing)
     path = tmp_path / "net.onnx"
     path.write_bytes(plain().SerializeToString())
-    with pytest.raises(ContractError, match=r"importing net: .* 'difference, companding 5'; .* Leave companding out"):
+    with pytest.raises(
+        ContractError, match=rf"importing net: .* '{preprocessing.text}'; .* Leave companding and magnitude out"
+    ):
         es.from_onnx(path, contract, labels=("a", "b", "c", "d"), name="net")

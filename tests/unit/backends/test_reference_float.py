@@ -86,7 +86,7 @@ def torch_states(model: FloatModel, cell: str) -> list[np.ndarray]:
 
 
 def counts(model: FloatModel) -> np.ndarray:
-    return random_counts(5, 20, model.input_size, seed=1, sigma=300.0)
+    return random_counts(5, 20, model.num_channels, seed=1, sigma=300.0)
 
 
 @pytest.fixture(autouse=True)

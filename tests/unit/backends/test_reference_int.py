@@ -15,7 +15,7 @@ from edge_seq.support.errors import DataError, RangeProofError
 from tests.zoo import awkward_models, extreme_model, quantized_model, random_counts, spec
 
 MODELS = awkward_models()
-COUNTS = {model.name: random_counts(3, 2 * model.contract.window_length + 3, model.input_size) for model in MODELS}
+COUNTS = {model.name: random_counts(3, 2 * model.contract.window_length + 3, model.num_channels) for model in MODELS}
 Values = list[dict[str, np.ndarray]]
 
 
@@ -66,7 +66,7 @@ def test_a_stream_that_resets_is_the_windows_it_is_cut_into(model: IntModel) -> 
     model = replace(model, readout=replace(model.readout, at_window_end="reset"))
     counts = COUNTS[model.name][:, : 2 * length]
     whole = run_reference(model, counts).values
-    windows = run_reference(model, counts.reshape(-1, length, model.input_size)).values
+    windows = run_reference(model, counts.reshape(-1, length, model.num_channels)).values
     for name, value in whole.items():
         if name not in ("scores", "excess", "decision"):  # a decision stage keeps its state over windows
             assert np.array_equal(value.reshape(windows[name].shape), windows[name]), name

@@ -17,8 +17,8 @@ from edge_seq.data.readers import read_dataset, read_signals
 from edge_seq.data.readers.clock import seconds_of_dates, spread
 from edge_seq.data.readers.text.sniff import sniff
 from edge_seq.data.source import parse_source
-from edge_seq.data.units import axis_triples
 from edge_seq.data.windows import make_windows
+from edge_seq.ir.contract import axis_triples
 from edge_seq.pipeline.data_check import check_data
 from edge_seq.support.errors import DataError
 from tests.unit.data.data_builders import source_fields

@@ -7,8 +7,8 @@ import pytest
 
 from edge_seq.data.disturb import at_rate, interpolate, mounted_at, with_full_scale, with_noise
 from edge_seq.data.recording import Recording
-from edge_seq.data.units import axis_triples, rotation_about
-from edge_seq.ir.contract import Channel, SensorContract
+from edge_seq.data.units import rotation_about
+from edge_seq.ir.contract import Channel, SensorContract, axis_triples
 from edge_seq.support.errors import ConfigError, DataError
 
 CONTRACT = SensorContract(

@@ -32,7 +32,7 @@ from tests.zoo import CELLS, quantized_model, random_counts, random_float_model,
 
 
 def export_of(model: IntModel) -> dict[str, str]:
-    return emit(model, make_golden(model, random_counts(1, model.contract.window_length, model.input_size)))
+    return emit(model, make_golden(model, random_counts(1, model.contract.window_length, model.num_channels)))
 
 
 def test_generated_text_is_the_stored_one() -> None:

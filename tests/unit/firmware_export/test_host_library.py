@@ -68,14 +68,14 @@ def shapes(cell: str) -> dict[str, Spec]:
 
 
 def exported(model: IntModel, folder: Path) -> Path:
-    counts = random_counts(1, model.contract.window_length, model.input_size, sigma=300)
+    counts = random_counts(1, model.contract.window_length, model.num_channels, sigma=300)
     export_c(model, make_golden(model, counts), folder)
     return folder
 
 
 def all_counts(model: IntModel, time_steps: int, seed: int = 0) -> NDArray[np.int16]:
     """Counts int16 [15, time_steps, C]: small, full-scale and extreme."""
-    size = (time_steps, model.input_size)
+    size = (time_steps, model.num_channels)
     return np.concatenate(
         [
             random_counts(4, *size, seed=seed, sigma=400),

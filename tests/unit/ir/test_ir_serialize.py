@@ -88,7 +88,7 @@ def test_integer_models_come_back_as_they_were(model: IntModel, tmp_path: Path) 
     loaded = load_int_model(saved(tmp_path, model))
     same(model, loaded)
     assert model_hash(loaded) == model_hash(model)
-    counts = random_counts(1, 5, model.input_size)
+    counts = random_counts(1, 5, model.num_channels)
     for value, other in zip(
         run_reference(model, counts).values.values(), run_reference(loaded, counts).values.values(), strict=True
     ):

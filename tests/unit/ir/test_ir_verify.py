@@ -236,7 +236,7 @@ REFUSED: dict[str, tuple[Callable[[], Model], str]] = {
     ),
     "normalisation of another number of channels": (
         lambda: with_normalisation(mean=(0.0,)),
-        "normalisation has 1 means and 3 scales; expected 3, one a channel",
+        "normalisation has 1 means and 3 scales; expected 3, one a feature",
     ),
     "mean not finite": (lambda: with_normalisation(mean=(0.0, 0.0, math.nan)), "normalisation has means .*nan"),
     "mean beyond 16 bits": (

@@ -30,7 +30,7 @@ def test_exported_graphs_hold_and_a_fault_in_their_outputs_is_seen(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = quantized_model(GRAPHS[name], seed=2)
-    length, counts = model.contract.window_length, random_counts(5, GRAPHS[name].window_length, model.input_size)
+    length, counts = model.contract.window_length, random_counts(5, GRAPHS[name].window_length, model.num_channels)
     inputs = Inputs(WINDOWS, counts[:2], counts)
     for form in ("window", "step"):
         (tmp_path / f"{form}.onnx").write_bytes(export_onnx_int(model, form=form).SerializeToString())  # type: ignore[arg-type]

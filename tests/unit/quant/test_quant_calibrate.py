@@ -141,7 +141,7 @@ def test_calibration_sees_features_and_cell_states() -> None:
     model = random_float_model(spec("lstm", 5, 3, step="difference", window_length=7))
     counts = random_counts(9, 7, 3, sigma=300.0)
     seen = calibrate(model, counts)
-    features = preprocess(counts, model.contract.preprocessing).astype(int)
+    features = preprocess(counts, model.contract).astype(int)
     assert seen.feature_limit == tuple(np.abs(features).max(axis=(0, 1)).tolist())
     values = run_float(model, counts).values
     for index, limit in enumerate(seen.cell_limit):

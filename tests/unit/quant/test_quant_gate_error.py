@@ -19,13 +19,13 @@ from tests.zoo import CELLS, random_counts, random_float_model, spec
 
 def models(cell: str, at_window_end: AtWindowEnd = "reset") -> tuple[FloatModel, IntModel]:
     model = random_float_model(spec(cell, 5, at_window_end=at_window_end), amplitude=1.0)
-    return model, quantize(model, calibrate(model, random_counts(8, 20, model.input_size)))
+    return model, quantize(model, calibrate(model, random_counts(8, 20, model.num_channels)))
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_each_gate_and_state_is_near_the_float_model(cell: str) -> None:
     model, quantized = models(cell)
-    errors = gate_errors(model, quantized, random_counts(8, 20, model.input_size))
+    errors = gate_errors(model, quantized, random_counts(8, 20, model.num_channels))
     names = [*kind_of(model.layers[0]).gate_names, *kind_of(model.layers[0]).state_names]
     assert [one.name for one in errors] == [f"layer0.{name}" for name in names if name != "new_gate_hidden"]
     for one in errors:
@@ -39,7 +39,7 @@ def test_the_error_of_the_hidden_state_is_that_of_the_traces(
     cell: str, at_window_end: AtWindowEnd, time_steps: int
 ) -> None:
     model, quantized = models(cell, at_window_end)
-    counts = random_counts(3, time_steps, model.input_size)
+    counts = random_counts(3, time_steps, model.num_channels)
     name = "layer0.hidden_state"
     scale = np.full(5, 2.0**15)
     if cell == "fastgrnn":
@@ -57,7 +57,7 @@ def test_a_gate_that_was_changed_stands_out() -> None:
     (cell,) = model.layers
     output_gate = replace(cell.output_gate, bias=cell.output_gate.bias + 1)
     other = replace(model, layers=(replace(cell, output_gate=output_gate),))
-    counts = random_counts(8, 1, model.input_size)  # at the first step nothing else depends on it yet
+    counts = random_counts(8, 1, model.num_channels)  # at the first step nothing else depends on it yet
     before = {one.name: one.rms_error for one in gate_errors(model, quantized, counts)}
     after = {one.name: one.rms_error for one in gate_errors(other, quantized, counts)}
     assert after["layer0.output_gate"] > 10 * before["layer0.output_gate"]

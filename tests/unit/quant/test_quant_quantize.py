@@ -109,7 +109,7 @@ def test_a_row_that_no_scale_fits_is_refused(change: object, message: str) -> No
 
 def calibration_of(model: FloatModel, **change: object) -> Calibration:
     """Calibration on random counts, with some fields replaced."""
-    return replace(calibrate(model, random_counts(4, 7, model.input_size, sigma=300.0)), **change)  # type: ignore[arg-type]
+    return replace(calibrate(model, random_counts(4, 7, model.num_channels, sigma=300.0)), **change)  # type: ignore[arg-type]
 
 
 def test_a_layer_that_no_scale_fits_is_named() -> None:
@@ -122,7 +122,7 @@ def test_a_layer_that_no_scale_fits_is_named() -> None:
 def test_a_calibration_of_another_model_is_refused() -> None:
     model = random_float_model(spec("lstm", 5))
     for change in ({"feature_limit": (300,)}, {"cell_limit": (1.0, 1.0)}, {"dense_limit": ((1.0,),)}):
-        found = r"the calibration saw \d channels, \d layers and \d dense layers; the model has 3, 1 and 0"
+        found = r"the calibration saw \d features, \d layers and \d dense layers; the model has 3, 1 and 0"
         with pytest.raises(ModelError, match=found):
             quantize(model, calibration_of(model, **change))
 

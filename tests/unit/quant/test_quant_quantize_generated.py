@@ -122,7 +122,7 @@ def plainly_rounded_pairs(draw: st.DrawFn) -> tuple[FloatModel, IntModel] | None
 
 
 def quantized_or_none(model: FloatModel, sigma: float, *, plain: bool = False) -> tuple[FloatModel, IntModel] | None:
-    calibration = calibrate(model, random_counts(4, 7, model.input_size, sigma=sigma))
+    calibration = calibrate(model, random_counts(4, 7, model.num_channels, sigma=sigma))
     if plain:
         calibration = replace(calibration, moments=tuple(np.eye(len(moment)) for moment in calibration.moments))
     try:
@@ -140,7 +140,7 @@ def test_refused_or_proven_and_then_no_input_trips_a_check(pair: tuple[FloatMode
         return
     _, quantized = pair
     verify(quantized)
-    for counts in (extreme_counts(15, quantized.input_size), random_counts(4, 15, quantized.input_size)):
+    for counts in (extreme_counts(15, quantized.num_channels), random_counts(4, 15, quantized.num_channels)):
         run_reference(quantized, counts)
 
 

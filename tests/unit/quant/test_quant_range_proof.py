@@ -312,7 +312,7 @@ def test_bounds_of_fixed_formats_are_reached() -> None:
 def test_logits_and_means_stay_within_their_bounds(seed: int, cell: str) -> None:
     model = extreme_model(spec(cell, 5, pooling="mean", window_length=3), seed=seed)
     bounds = {bound.name: bound.magnitude for bound in prove_ranges(model)}
-    trace = run_reference(model, extreme_counts(6, model.input_size, seed=seed))
+    trace = run_reference(model, extreme_counts(6, model.num_channels, seed=seed))
     assert np.abs(trace.values["logits"]).max() <= bounds["logits"]
     assert np.abs(trace.values["pooled"]).max() <= bounds["mean of states, scaled"]
 

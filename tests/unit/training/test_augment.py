@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from edge_seq.ir.contract import Channel, Normalisation, SensorContract  # noqa: E402
+from edge_seq.ir.contract import Channel, Normalisation, Preprocessing, SensorContract  # noqa: E402
 from edge_seq.support.errors import ConfigError  # noqa: E402
 from edge_seq.training.augment import augment, axis_triples, make_augmenter, random_rotations  # noqa: E402
 from edge_seq.training.config import AugmentationConfig  # noqa: E402
@@ -51,6 +51,21 @@ def test_rotation_acts_on_physical_values() -> None:
         np.testing.assert_allclose(after[:, :, triple], expected, atol=2e-5)
     np.testing.assert_allclose(after[:, :, 2], before[:, :, 2], atol=1e-3)
     assert np.abs(after[:, :, 0] - before[:, :, 0]).max() > 0.1
+
+
+def test_a_rotation_leaves_a_magnitude_and_an_amplitude_scales_it() -> None:
+    axes = tuple(Channel(name, "g", 8192.0, 4.0) for name in ("ax", "ay", "az"))
+    contract = SensorContract(10.0, axes, 6, 6, Preprocessing("difference", magnitude=True))
+    normalisation = Normalisation(mean=(10.0, -20.0, 5.0, 700.0), scale=(300.0, 200.0, 400.0, 500.0))
+    vectors = np.random.default_rng(1).normal(size=(8, 6, 3)) * 900
+    features = np.concatenate([vectors, np.linalg.norm(vectors, axis=2, keepdims=True)], axis=2)
+    x = torch.from_numpy(((features - normalisation.mean) / normalisation.scale).astype(np.float32))
+    for config, moves in ((AugmentationConfig(rotation="any"), False), (AugmentationConfig(scale=0.5), True)):
+        changed = augment(x, make_augmenter(config, contract, normalisation), _generator(2)).numpy()
+        counts = changed * normalisation.scale + normalisation.mean
+        np.testing.assert_allclose(counts[:, :, 3], np.linalg.norm(counts[:, :, :3], axis=2), rtol=1e-3)
+        assert (np.abs(counts[:, :, 3] - features[:, :, 3]).max() > 100) == moves
+        assert np.abs(counts[:, :, 0] - features[:, :, 0]).max() > 100
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,17 @@ def test_a_channel_can_have_a_gain_of_its_own(train_windows: Windows, contract: 
     np.testing.assert_allclose(features.std(axis=(0, 1)), gains, rtol=1e-5)
 
 
+def test_a_magnitude_has_a_gain_and_a_normalisation_of_its_own(
+    train_windows: Windows, contract: SensorContract
+) -> None:
+    longer = dataclasses.replace(contract, preprocessing=Preprocessing("difference", magnitude=True))
+    gains = gains_of(longer, 2.0, {"|ax ay az|": 5.0})
+    assert gains == (2.0, 2.0, 2.0, 5.0)
+    counts = preprocessed_counts(train_windows.counts, longer)
+    features = normalise(counts, fit_normalisation(counts, gain=gains))
+    np.testing.assert_allclose(features.std(axis=(0, 1)), gains, rtol=1e-5)
+
+
 def test_a_gain_for_a_channel_that_is_not_there_is_refused(contract: SensorContract) -> None:
     with pytest.raises(ConfigError, match=r"channel_gains name \['gx'\], which the sensor contract does not have; its"):
         gains_of(contract, 1.0, {"gx": 20.0})

@@ -27,7 +27,8 @@ Options = dict[str, Any]
 
 
 def contract_of(channels: int, samples: int, step: str = "none") -> SensorContract:
-    named = tuple(Channel(f"a{index}", "g", 8192, 4) for index in range(channels))
+    names = [stem + axis for stem in "agm" for axis in "xyz"][:channels]
+    named = tuple(Channel(name, "g", 8192, 4) for name in names)
     return SensorContract(50.0, named, samples, samples, Preprocessing.from_text(step))
 
 
@@ -60,11 +61,12 @@ def test_a_cost_of_flatten_that_was_not_measured_is_not_guessed() -> None:
         network_cost(config, contract_of(3, 12), len(LABELS), without)
 
 
-def test_a_cost_of_companding_that_was_not_measured_is_not_guessed() -> None:
-    known, companded = costs_on("cortex_m4"), contract_of(3, 12, "difference, companding 5")
-    without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "companding"})
-    with pytest.raises(ConfigError, match="the cost of companding on this target is not known from its shape"):
-        network_cost(TrainingConfig(), companded, len(LABELS), without)
+@pytest.mark.parametrize(("part", "text"), [("companding", "companding 5"), ("magnitude", "magnitude")])
+def test_a_cost_of_preprocessing_that_was_not_measured_is_not_guessed(part: str, text: str) -> None:
+    known, more = costs_on("cortex_m4"), contract_of(3, 12, f"difference, {text}")
+    without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != part})
+    with pytest.raises(ConfigError, match=f"the cost of {part} on this target is not known from its shape"):
+        network_cost(TrainingConfig(), more, len(LABELS), without)
 
 
 @pytest.mark.slow
@@ -75,6 +77,8 @@ def test_a_cost_of_companding_that_was_not_measured_is_not_guessed() -> None:
         (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}),
         (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}),
         (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}),
+        (6, "remove_gravity, shift 6, magnitude", {"cell": "gru", "hidden_size": 20, "pooling": "mean"}),
+        (3, "difference, magnitude, companding 3", {"cell": "rnn", "hidden_size": 16, "pooling": "max"}),
         (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}),
         (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}),
         (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}),

@@ -209,6 +209,7 @@ def test_the_choice_is_the_cheapest_point_near_the_best_and_says_why() -> None:
 def test_changes_of_a_candidate_stay_in_the_space() -> None:
     space = space_of(SearchConfig(window_lengths=(50, 100)), CONTRACT, own_steps=True, compandings=(3, 6))
     assert space.choices["companding"] == (None, 3, 6)
+    assert space.choices["magnitude"] == (False, True)
     rng = np.random.default_rng(0)
     one = space.random(rng)
     for _ in range(200):
@@ -223,6 +224,21 @@ def test_changes_of_a_candidate_stay_in_the_space() -> None:
     told = replace(CONTRACT, preprocessing=Preprocessing("difference", companding=4))
     assert space_of(SearchConfig(), told, own_steps=False).choices["companding"] == (4,)
     assert {one.cell for one in fixed.first()} == {"rnn"}
+
+
+def test_magnitudes_are_tried_only_where_there_can_be_some() -> None:
+    rates = tuple(Channel(f"g{axis}", "deg/s", 16.0, 2000.0) for axis in "xyz")
+    contract = replace(CONTRACT, channels=CONTRACT.channels + rates)
+    told = replace(contract, preprocessing=Preprocessing("difference", magnitude=True))
+    assert space_of(SearchConfig(), told, own_steps=False).choices["magnitude"] == (True,)
+    assert space_of(SearchConfig(), contract, own_steps=False).choices["magnitude"] == (False,)
+    two = replace(contract, channels=contract.channels[:2])
+    assert space_of(SearchConfig(), two, own_steps=True).choices["magnitude"] == (False,)
+    one = Candidate(magnitude=True, rate_gain=3.0, input_gain=2.0)
+    made = one.training(one.contract(contract), windows=64, steps=10, seed=0)
+    assert made.channel_gains == dict.fromkeys(("gx", "gy", "gz", "|gx gy gz|"), 6.0)
+    assert ", magnitude, " in one.options
+    assert Candidate(magnitude=True).key != Candidate().key
 
 
 @pytest.mark.parametrize(

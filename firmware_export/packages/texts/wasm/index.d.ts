@@ -15,7 +15,7 @@ export interface Contract {
   readonly channels: readonly Channel[];
   readonly window_length: number;
   readonly window_stride: number;
-  readonly preprocessing: { readonly step: string; readonly gravity_shift: number; readonly companding?: number };
+  readonly preprocessing: { readonly step: string; readonly gravity_shift: number; readonly companding?: number; readonly magnitude?: boolean };
 }
 
 export interface Answer {
