@@ -874,7 +874,7 @@ static void read_rows(reader_t *reader, const room_t *room, uint32_t words, uint
 static void read_recurrent_rows(reader_t *reader, const room_t *room, uint32_t index)
 {
     es_layer_t *const layer = &room->layers[index];
-    const uint16_t together = room->kinds[index] >= NIBBLES ? 2u : 1u; /* quads that share words */
+    const uint32_t together = room->kinds[index] >= NIBBLES ? (uint32_t)2 : (uint32_t)1; /* quads that share words */
     const uint32_t groups = (uint32_t)layer->wide_pairs + ((uint32_t)layer->below_quads + together - 1u) / together +
                             ((uint32_t)layer->own_quads + together - 1u) / together;
     uint32_t blocks = layer->hidden_size;
