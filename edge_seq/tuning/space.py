@@ -222,9 +222,9 @@ _FIRST: tuple[dict[str, Any], ...] = (
         **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0},
         **{"rotation": 30.0, "dropout": 0.2, "steps": 1600},
     },
-    {"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0},
+    {"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0, "magnitude": True},
     {"hidden_size": 32, "pooling": "last", "input_gain": 0.3, "preprocessing": "difference", "steps": 400},
-    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0},
+    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "magnitude": True},
     {
         **{"hidden_size": 32, "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0, "rotation": 30.0},
         **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "steps": 1600},

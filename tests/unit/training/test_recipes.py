@@ -11,7 +11,7 @@ from edge_seq.data.source import load_source
 from edge_seq.pipeline.config import SIMULATOR, load_config
 
 FOLDER = Path(__file__).parents[3] / "datasets" / "recipes"
-WINDOW_LENGTH = {"hapt": 128, "road_surface_tartu": 50, "fan_vibration": 100}
+WINDOW_LENGTH = {"hapt": 128, "hapt_tiny": 128, "road_surface_tartu": 50, "fan_vibration": 100}
 RECIPES = ("car_states", *WINDOW_LENGTH)
 SOURCES = ("road_surface_tartu_difference",)
 
@@ -23,7 +23,7 @@ def test_every_configuration_is_a_known_recipe_or_a_data_source() -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe(name: str) -> None:
     config = load_config(FOLDER / f"{name}.toml")
-    assert config.training.cell in ("gru", "lstm")
+    assert config.training.cell in (("fastgrnn",) if name == "hapt_tiny" else ("gru", "lstm"))
     assert config.training.hidden_size <= (16 if name == "car_states" else 32)
     if name == "car_states":
         assert config.data.source == SIMULATOR
