@@ -47,11 +47,19 @@ SHAPES: dict[str, Spec] = {
     "decided": spec("rnn", 5, decision=DecisionStage(unknown_margin=2**14)),
     "distance": spec("gru", 5, decision=DecisionStage(2, 2**14, 2, 0, some_distance(4, 5, radius=400))),
     "mean of samples": spec("gru", 5, pooling="mean", label_every="sample"),
+    "magnitude": spec("gru", 5, step="difference", magnitude=True),
+    "magnitude companded": spec("gru", 5, companding=5, magnitude=True),
 }
 # Numbers of a blob that cannot be, each refused by another check.
 WRONG: list[tuple[str, dict[str, int]]] = [
     ("plain", {"text": 1 << 30}),
     ("plain", {"pooling": 4, "label_every": 1}),
+    ("plain", {"channels": 256}),
+    ("plain", {"channels": 65}),
+    ("plain", {"channels": 3 + 256 * 4}),
+    ("magnitude", {"axis0": 3}),
+    ("magnitude companded", {"shift3": 1}),
+    ("magnitude", {"step": 3}),
     ("plain", {"reciprocals": 1}),
     ("plain", {"windows": 4096, "steps": 4096}),
     ("plain", {"windows": 0xFFFF, "steps": 0xFFFF}),
@@ -110,13 +118,15 @@ def numbers_of(blob: bytes) -> dict[str, tuple[int, int]]:
     next_ones("channels classes layers dense front")
     next_ones("stride", size=4)
     next_ones("window label_every carry step gravity pooling reciprocals")
-    next_ones(" ".join(map(str, range(value("channels")))), "shift")
+    features = value("channels") % 256 + value("channels") // 256  # channels, and magnitudes
+    next_ones(" ".join(map(str, range(features))), "shift")
+    next_ones(" ".join(map(str, range(3 * (value("channels") // 256)))), "axis")
     next_ones("decision")
     next_ones("hysteresis margin", size=4)
     next_ones("smoothing min_labels windows steps labels")
     for index in range(value("front")):
         next_ones("kind pads units taps dilation stride first reciprocal after", f"front{index}.")
-        at += 2 * value(f"front{index}.pads") * (value("channels") + value("channels") % 2)
+        at += 2 * value(f"front{index}.pads") * (features + features % 2)
     for index in range(value("layers")):
         next_ones("kind units bits", f"layer{index}.")
     for index in range(value("dense")):

@@ -478,7 +478,10 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     *pooling = read_within(reader, 0, POOL_FLATTEN);
     fail_unless(reader, *pooling != (unsigned)POOL_FLATTEN || model->label_every_step == 0u);
     model->num_reciprocals = read_within(reader, 0, MAX_WINDOW);
-    kind = (model->companding != 0u ? 1u : 0u) + (counts->magnitudes != 0u ? 2u : 0u);
+    kind = model->companding != 0u ? 1u : 0u;
+    if (counts->magnitudes != 0u) {
+        kind += 2u;
+    }
     model->preprocess = steps[kind * NUM_STEPS + step];
     model->memory_bits = memory_bits[step];
     model->memory_words = number(step == (unsigned)STEP_NONE ? 0u : counts->channels);
