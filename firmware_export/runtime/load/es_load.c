@@ -478,7 +478,10 @@ static void read_settings(reader_t *reader, const counts_t *counts, const room_t
     *pooling = read_within(reader, 0, POOL_FLATTEN);
     fail_unless(reader, *pooling != (unsigned)POOL_FLATTEN || model->label_every_step == 0u);
     model->num_reciprocals = read_within(reader, 0, MAX_WINDOW);
-    kind = model->companding != 0u ? 1u : 0u;
+    kind = 0;
+    if (model->companding != 0u) {
+        kind = 1;
+    }
     if (counts->magnitudes != 0u) {
         kind += 2u;
     }
