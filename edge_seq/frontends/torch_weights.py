@@ -62,12 +62,15 @@ def read_weights(path: Path) -> dict[str, NDArray[Any]]:
         )
     import io
     import pickle
+    import warnings
 
     import torch
 
     with reading_model(path.name, "weights of PyTorch"):
         try:
-            found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch says what is strange in a file; what it refuses is an error
+                found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             raise ModelError(
                 f"importing {path.name}: it holds more than weights, which may run code when it is read; save "

@@ -241,7 +241,7 @@ def test_every_command_of_the_page_can_be_given(run: Path) -> None:
         *("train", "quantize", "decide", "evaluate", "evaluate", "export", "verify", "measure", "robustness", "report")
     ]
     assert commands[2].endswith("--max-extra-delay-s 20 --unknown-margin 0.002")
-    assert commands[7].endswith("--target cortex_m4 --max-flash 100 --max-ram 100000")
+    assert commands[7].endswith("--target cortex_m4 --max-flash 100 --max-ram 100000 --steps 60")
 
 
 def test_the_timeline_shows_signals_truth_and_decisions(run: Path, small: Small) -> None:

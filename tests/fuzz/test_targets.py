@@ -40,7 +40,9 @@ def test_many_changed_inputs_are_read_or_refused(
     monkeypatch.setattr(run, "FINDINGS", tmp_path)
     found = fuzz(target, number=2, executions=1000)
     assert not found.findings, "\n".join(path.read_text() for path in tmp_path.glob("*.txt"))
-    assert 0 < found.read < 1000
+    assert found.read > 0
+    refuses = target.name != "wire, the host's side"  # which looks for frames in anything
+    assert (found.read < 1000) == refuses
 
 
 @pytest.mark.parametrize("path", sorted((RUN.parent / "found").iterdir()), ids=lambda path: path.name)

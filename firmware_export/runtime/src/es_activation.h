@@ -2,6 +2,7 @@
 #ifndef ES_ACTIVATION_H
 #define ES_ACTIVATION_H
 
+#include "edge_seq.h"
 #include "es_fixed.h"
 #include "es_kernel.h"
 #include "es_operands.h"

@@ -148,108 +148,108 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
  * times coarse operands, low bytes times fine ones. `pair3`, `quad3`: the same for three rows, sums in r0, r1 and
  * `third`. */
 #define ES_DSP_MACROS4                                                                                 \
-    ".macro pair4 features\n\t"                                                                        \
-    "ldm lr!, {r4-r7}\n\t"                                                                             \
-    "smlad r0, r4, \\features, r0\n\tsmlad r1, r5, \\features, r1\n\t"                                 \
-    "smlad r2, r6, \\features, r2\n\tsmlad r3, r7, \\features, r3\n\t"                                 \
-    ".endm\n\t"                                                                                        \
-    ".macro quad4 fine, coarse\n\t"                                                                    \
-    "pair4 \\coarse\n\t"                                                                               \
-    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\tsxtb16 r7, r7\n\t"                             \
-    "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\t"                                         \
-    "smlad r2, r6, \\fine, r2\n\tsmlad r3, r7, \\fine, r3\n\t"                                         \
-    ".endm\n\t"                                                                                        \
-    ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
+    ".macro pair4 features\n"                                                                          \
+    "ldm lr!, {r4-r7}\n"                                                                               \
+    "smlad r0, r4, \\features, r0\nsmlad r1, r5, \\features, r1\n"                                     \
+    "smlad r2, r6, \\features, r2\nsmlad r3, r7, \\features, r3\n"                                     \
+    ".endm\n"                                                                                          \
+    ".macro quad4 fine, coarse\n"                                                                      \
+    "pair4 \\coarse\n"                                                                                 \
+    "sxtb16 r4, r4\nsxtb16 r5, r5\nsxtb16 r6, r6\nsxtb16 r7, r7\n"                                     \
+    "smlad r0, r4, \\fine, r0\nsmlad r1, r5, \\fine, r1\n"                                             \
+    "smlad r2, r6, \\fine, r2\nsmlad r3, r7, \\fine, r3\n"                                             \
+    ".endm\n"                                                                                          \
+    ".macro below_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                 \
     ES_DSP_GROUPS("below", "pair4", "quad4", "") ES_DSP_GROUPS("own", "pair4", "quad4", "")
 #define ES_DSP_MACROS3                                                                                 \
-    ".macro pair3 features, third\n\t"                                                                 \
-    "ldm lr!, {r4-r6}\n\t"                                                                             \
-    "smlad r0, r4, \\features, r0\n\tsmlad r1, r5, \\features, r1\n\t"                                 \
-    "smlad \\third, r6, \\features, \\third\n\t"                                                       \
-    ".endm\n\t"                                                                                        \
-    ".macro quad3 fine, coarse, third\n\t"                                                             \
-    "pair3 \\coarse, \\third\n\t"                                                                      \
-    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                              \
-    "smlad r0, r4, \\fine, r0\n\tsmlad r1, r5, \\fine, r1\n\tsmlad \\third, r6, \\fine, \\third\n\t"    \
-    ".endm\n\t"                                                                                        \
-    ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \
+    ".macro pair3 features, third\n"                                                                   \
+    "ldm lr!, {r4-r6}\n"                                                                               \
+    "smlad r0, r4, \\features, r0\nsmlad r1, r5, \\features, r1\n"                                     \
+    "smlad \\third, r6, \\features, \\third\n"                                                         \
+    ".endm\n"                                                                                          \
+    ".macro quad3 fine, coarse, third\n"                                                               \
+    "pair3 \\coarse, \\third\n"                                                                        \
+    "sxtb16 r4, r4\nsxtb16 r5, r5\nsxtb16 r6, r6\n"                                                    \
+    "smlad r0, r4, \\fine, r0\nsmlad r1, r5, \\fine, r1\nsmlad \\third, r6, \\fine, \\third\n"          \
+    ".endm\n"                                                                                          \
+    ".macro below_alone\n" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n"                                  \
     ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
 /* The same for narrow weights of 4 bits. `nibbles4`: two quads, of which the second has the words of the first shifted
  * left by four; the first coarse operands are overwritten once they are used. */
 #if ES_OWN_NIBBLES
 #define ES_DSP_NIBBLE_MACROS4                                                                          \
     ES_DSP_MACROS4                                                                                    \
-    ".macro nibbles4 fine, coarse, next_fine, next_coarse\n\t"                                         \
-    "pair4 \\coarse\n\t"                                                                               \
-    "sxtb16 \\coarse, r4\n\tsmlad r0, \\coarse, \\fine, r0\n\t"                                        \
-    "sxtb16 \\coarse, r5\n\tsmlad r1, \\coarse, \\fine, r1\n\t"                                        \
-    "sxtb16 \\coarse, r6\n\tsmlad r2, \\coarse, \\fine, r2\n\t"                                        \
-    "sxtb16 \\coarse, r7\n\tsmlad r3, \\coarse, \\fine, r3\n\t"                                        \
-    "lsl r4, r4, #4\n\tlsl r5, r5, #4\n\tlsl r6, r6, #4\n\tlsl r7, r7, #4\n\t"                       \
-    "smlad r0, r4, \\next_coarse, r0\n\tsmlad r1, r5, \\next_coarse, r1\n\t"                         \
-    "smlad r2, r6, \\next_coarse, r2\n\tsmlad r3, r7, \\next_coarse, r3\n\t"                         \
-    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\tsxtb16 r7, r7\n\t"                           \
-    "smlad r0, r4, \\next_fine, r0\n\tsmlad r1, r5, \\next_fine, r1\n\t"                             \
-    "smlad r2, r6, \\next_fine, r2\n\tsmlad r3, r7, \\next_fine, r3\n\t"                             \
-    ".endm\n\t"                                                                                        \
+    ".macro nibbles4 fine, coarse, fine2, coarse2\n"                                                   \
+    "pair4 \\coarse\n"                                                                                 \
+    "sxtb16 \\coarse, r4\nsmlad r0, \\coarse, \\fine, r0\n"                                            \
+    "sxtb16 \\coarse, r5\nsmlad r1, \\coarse, \\fine, r1\n"                                            \
+    "sxtb16 \\coarse, r6\nsmlad r2, \\coarse, \\fine, r2\n"                                            \
+    "sxtb16 \\coarse, r7\nsmlad r3, \\coarse, \\fine, r3\n"                                            \
+    "lsl r4, r4, #4\nlsl r5, r5, #4\nlsl r6, r6, #4\nlsl r7, r7, #4\n"                               \
+    "smlad r0, r4, \\coarse2, r0\nsmlad r1, r5, \\coarse2, r1\n"                                     \
+    "smlad r2, r6, \\coarse2, r2\nsmlad r3, r7, \\coarse2, r3\n"                                     \
+    "sxtb16 r4, r4\nsxtb16 r5, r5\nsxtb16 r6, r6\nsxtb16 r7, r7\n"                                   \
+    "smlad r0, r4, \\fine2, r0\nsmlad r1, r5, \\fine2, r1\n"                                         \
+    "smlad r2, r6, \\fine2, r2\nsmlad r3, r7, \\fine2, r3\n"                                         \
+    ".endm\n"                                                                                          \
     ES_DSP_NIBBLE_GROUP("below", "nibbles4", "") ES_DSP_NIBBLE_GROUP("own", "nibbles4", "")
 #define ES_DSP_NIBBLE_MACROS3                                                                          \
     ES_DSP_MACROS3                                                                                    \
-    ".macro nibbles3 fine, coarse, next_fine, next_coarse, third\n\t"                                  \
-    "pair3 \\coarse, \\third\n\t"                                                                      \
-    "sxtb16 \\coarse, r4\n\tsmlad r0, \\coarse, \\fine, r0\n\t"                                        \
-    "sxtb16 \\coarse, r5\n\tsmlad r1, \\coarse, \\fine, r1\n\t"                                        \
-    "sxtb16 \\coarse, r6\n\tsmlad \\third, \\coarse, \\fine, \\third\n\t"                            \
-    "lsl r4, r4, #4\n\tlsl r5, r5, #4\n\tlsl r6, r6, #4\n\t"                                          \
-    "smlad r0, r4, \\next_coarse, r0\n\tsmlad r1, r5, \\next_coarse, r1\n\t"                         \
-    "smlad \\third, r6, \\next_coarse, \\third\n\t"                                                  \
-    "sxtb16 r4, r4\n\tsxtb16 r5, r5\n\tsxtb16 r6, r6\n\t"                                             \
-    "smlad r0, r4, \\next_fine, r0\n\tsmlad r1, r5, \\next_fine, r1\n\t"                             \
-    "smlad \\third, r6, \\next_fine, \\third\n\t"                                                    \
-    ".endm\n\t"                                                                                        \
+    ".macro nibbles3 fine, coarse, fine2, coarse2, third\n"                                            \
+    "pair3 \\coarse, \\third\n"                                                                        \
+    "sxtb16 \\coarse, r4\nsmlad r0, \\coarse, \\fine, r0\n"                                            \
+    "sxtb16 \\coarse, r5\nsmlad r1, \\coarse, \\fine, r1\n"                                            \
+    "sxtb16 \\coarse, r6\nsmlad \\third, \\coarse, \\fine, \\third\n"                                \
+    "lsl r4, r4, #4\nlsl r5, r5, #4\nlsl r6, r6, #4\n"                                                \
+    "smlad r0, r4, \\coarse2, r0\nsmlad r1, r5, \\coarse2, r1\n"                                     \
+    "smlad \\third, r6, \\coarse2, \\third\n"                                                        \
+    "sxtb16 r4, r4\nsxtb16 r5, r5\nsxtb16 r6, r6\n"                                                   \
+    "smlad r0, r4, \\fine2, r0\nsmlad r1, r5, \\fine2, r1\n"                                         \
+    "smlad \\third, r6, \\fine2, \\third\n"                                                          \
+    ".endm\n"                                                                                          \
     ES_DSP_NIBBLE_GROUP("below", "nibbles3", ", r2") ES_DSP_NIBBLE_GROUP("own", "nibbles3", ", r3")
 #define ES_DSP_NIBBLE_GROUP(part, nibbles, third)                                                      \
-    ".purgem " part "_quads\n\t"                                                                       \
-    ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" nibbles " r8, r9, r10, r11" third "\n\t.endm\n\t"
-#define ES_DSP_NIBBLE_PURGE(rows) ES_DSP_PURGE(rows) ".purgem nibbles" rows "\n\t"
+    ".purgem " part "_quads\n"                                                                         \
+    ".macro " part "_quads\nldm r12!, {r8-r11}\n" nibbles " r8, r9, r10, r11" third "\n.endm\n"
+#define ES_DSP_NIBBLE_PURGE(rows) ES_DSP_PURGE(rows) ".purgem nibbles" rows "\n"
 #endif
 #if ES_DSP_SMALL
 #define ES_DSP_ALONE                                                                                   \
-    ES_DSP_IF_ALONE "ldrsh r8, [r12]\n\tldrd r4, r5, [lr], #8\n\t"                                    \
-    "smlabb r0, r4, r8, r0\n\tsmlatb r1, r4, r8, r1\n\tsmlabb r2, r5, r8, r2\n\t"
+    ES_DSP_IF_ALONE "ldrsh r8, [r12]\nldrd r4, r5, [lr], #8\n"                                        \
+    "smlabb r0, r4, r8, r0\nsmlatb r1, r4, r8, r1\nsmlabb r2, r5, r8, r2\n"
 #else
 #define ES_DSP_ALONE                                                                                   \
-    "ldm r12!, {r8, r9}\n\tldm lr!, {r4-r7, r10}\n\t"                                                \
-    "smlad r0, r4, r8, r0\n\tsmlad r1, r5, r8, r1\n\tsmlad r2, r6, r8, r2\n\t"                       \
-    "smlabb r0, r7, r9, r0\n\tsmlatb r1, r7, r9, r1\n\tsmlabb r2, r10, r9, r2\n\t"
+    "ldm r12!, {r8, r9}\nldm lr!, {r4-r7, r10}\n"                                                    \
+    "smlad r0, r4, r8, r0\nsmlad r1, r5, r8, r1\nsmlad r2, r6, r8, r2\n"                             \
+    "smlabb r0, r7, r9, r0\nsmlatb r1, r7, r9, r1\nsmlabb r2, r10, r9, r2\n"
 #endif
 #define ES_DSP_PURGE(rows)                                                                             \
-    ".purgem pair" rows "\n\t.purgem quad" rows "\n\t"                                                 \
-    ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
-    ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
+    ".purgem pair" rows "\n.purgem quad" rows "\n"                                                     \
+    ".purgem below_alone\n.purgem below_pair\n.purgem below_pairs\n.purgem below_quad\n.purgem below_quads\n"                 \
+    ".purgem own_pair\n.purgem own_pairs\n.purgem own_quad\n.purgem own_quads\n"
 
 /* One and two pairs or quads, with loading their operands. */
 #define ES_DSP_GROUPS(part, pair, quad, third)                                                         \
-    ".macro " part "_pair\n\tldr r8, [r12], #4\n\t" pair " r8" third "\n\t.endm\n\t"                   \
-    ".macro " part "_pairs\n\tldm r12!, {r8, r9}\n\t" pair " r8" third "\n\t" pair " r9" third "\n\t.endm\n\t" \
-    ".macro " part "_quad\n\tldrd r8, r9, [r12], #8\n\t" quad " r8, r9" third "\n\t.endm\n\t"          \
-    ".macro " part "_quads\n\tldm r12!, {r8-r11}\n\t" quad " r8, r9" third "\n\t" quad " r10, r11" third "\n\t.endm\n\t"
+    ".macro " part "_pair\nldr r8, [r12], #4\n" pair " r8" third "\n.endm\n"                           \
+    ".macro " part "_pairs\nldm r12!, {r8, r9}\n" pair " r8" third "\n" pair " r9" third "\n.endm\n"           \
+    ".macro " part "_quad\nldrd r8, r9, [r12], #8\n" quad " r8, r9" third "\n.endm\n"                  \
+    ".macro " part "_quads\nldm r12!, {r8-r11}\n" quad " r8, r9" third "\n" quad " r10, r11" third "\n.endm\n"
 #else
 /* Without dual multiplication: one column at a time; each weight is loaded with sign extension. */
 #define ES_DSP_ROWS                                                                                    \
-    ".macro pair_row sum\n\t"                                                                          \
-    "ldrsh r4, [lr], #2\n\tldrsh r5, [lr], #2\n\tmla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t" \
-    ".endm\n\t"                                                                                        \
-    ".macro quad_row sum\n\t"                                                                          \
-    "ldrsb r4, [lr]\n\tldrsb r5, [lr, #2]\n\tldrsh r6, [lr], #2\n\tldrsh r7, [lr], #2\n\t"              \
-    "mla \\sum, r4, r8, \\sum\n\tmla \\sum, r5, r9, \\sum\n\t"                                         \
-    "mla \\sum, r6, r10, \\sum\n\tmla \\sum, r7, r11, \\sum\n\t"                                       \
-    ".endm\n\t"
+    ".macro pair_row sum\n"                                                                            \
+    "ldrsh r4, [lr], #2\nldrsh r5, [lr], #2\nmla \\sum, r4, r8, \\sum\nmla \\sum, r5, r9, \\sum\n"         \
+    ".endm\n"                                                                                          \
+    ".macro quad_row sum\n"                                                                            \
+    "ldrsb r4, [lr]\nldrsb r5, [lr, #2]\nldrsh r6, [lr], #2\nldrsh r7, [lr], #2\n"                      \
+    "mla \\sum, r4, r8, \\sum\nmla \\sum, r5, r9, \\sum\n"                                             \
+    "mla \\sum, r6, r10, \\sum\nmla \\sum, r7, r11, \\sum\n"                                           \
+    ".endm\n"
 #define ES_DSP_MACROS4                                                                                 \
     ES_DSP_ROWS                                                                                       \
-    ".macro below_alone\n\t" ES_DSP_AFTER_PAIRS ".endm\n\t"                                             \
-    ES_DSP_GROUPS("below", "r2", "pair_row r3\n\t", "quad_row r3\n\t")                                 \
-    ES_DSP_GROUPS("own", "r2", "pair_row r3\n\t", "quad_row r3\n\t")
+    ".macro below_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                 \
+    ES_DSP_GROUPS("below", "r2", "pair_row r3\n", "quad_row r3\n")                                     \
+    ES_DSP_GROUPS("own", "r2", "pair_row r3\n", "quad_row r3\n")
 #define ES_DSP_MACROS3                                                                                 \
     ES_DSP_ROWS                                                                                       \
     ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \

@@ -6,7 +6,8 @@
 #include "es_cells.h"
 #include "es_dsp.h"
 
-/* A unit, from its result. r8: the table, r9: zeta, r10: nu, lr: its update offset; r4, r5, r11, r12: free */
+/* A unit, from its result, in an assembler macro: the text of four units would be a longer literal than C99 wants. r8:
+ * the table, r9: zeta, r10: nu, lr: its update offset; r4, r5, r11, r12: free */
 #define UNIT(result)                                                                                   \
     "ldr r11, [lr], #4\n\tadd r11, r11, " result ", asr #1\n\t"                                       \
     ES_DSP_TANH("r11", "r8") "asr r11, r11, #17\n\tadd r11, r11, #16384\n\t" /* u */                  \
@@ -22,15 +23,17 @@ ES_DSP_KERNEL(es_fastgrnn_quads)
     __asm__ volatile(
         ".syntax unified\n\t"
         ES_DSP_MACROS4
+        ".macro unit result\n\t" UNIT("\\result") ".endm\n\t"
         ES_DSP_BEGIN
         "11:\n\t"
         ES_DSP_SUMS
         ES_DSP_RESULTS
-        UNIT("r0") UNIT("r1") UNIT("r2") UNIT("r3")
+        "unit r0\n\tunit r1\n\tunit r2\n\tunit r3\n\t"
         "ldr r4, [sp, #68]\n\t"
         "cmp r7, r4\n\t"
         "bne 11b\n\t"
         ES_DSP_RETURN
+        ".purgem unit\n\t"
         ES_DSP_PURGE("4"));
 }
 

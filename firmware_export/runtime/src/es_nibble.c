@@ -35,7 +35,7 @@ static void add_row(const ES_ROM int16_t *weights, const int16_t *operands, uint
     add_quad(first, second, operands, accumulator);
     if (quads == 2u) {
         const uint32_t next_first = ((uint32_t)first << 4) & 0xFFFFu;
-        const uint32_t next_second = (((uint32_t)second << 4) & 0xFFFFu) | ((uint32_t)first >> 12);
+        const uint32_t next_second = (((uint32_t)second << 4) & 0xFFFFu) | ((uint32_t)first / 0x1000u);
         add_quad((uint16_t)next_first, (uint16_t)next_second, operands + ES_QUAD, accumulator);
     }
 }

@@ -97,9 +97,9 @@ def test_planted_faults_are_seen_and_located(folder: Path, tmp_path: Path) -> No
     expected = run_reference(model, counts)
     plants = {
         "car.c": (r"(car_layer0_blocks\[3\] = \{\s*\{\.bias = \{)(\d+)", r"\g<1>9\g<2>", "layer0.input_gate"),
-        "runtime/src/es_lstm.c": (
-            r"INPUT_GATE, FORGET_GATE, CELL",
-            "FORGET_GATE, INPUT_GATE, CELL",
+        "runtime/src/es_units.h": (
+            r"ES_INPUT_GATE, ES_FORGET_GATE, ES_CELL",
+            "ES_FORGET_GATE, ES_INPUT_GATE, ES_CELL",
             "layer0.cell_state",
         ),
         "runtime/src/es_fixed.h": (r"\(\(uint32_t\)1 << n\) >> 1", "0u", "layer0.cell_state"),

@@ -106,11 +106,28 @@ def test_integer_graphs_hold_no_float(cell: str) -> None:
             inferred = shape_inference.infer_shapes(proto, strict_mode=True)
             assert inferred.graph.value_info
             kinds = {info.type.tensor_type.elem_type for info in [*inferred.graph.value_info, *proto.graph.output]}
-            assert kinds <= INTEGER_TYPES
             nodes = _all_nodes(proto.graph)
             assert {node.domain for node in nodes} == {""}
             targets = {a.i for node in nodes if node.op_type == "Cast" for a in node.attribute}
+            if shape.preprocessing.magnitude:
+                _check_floats_are_guesses(nodes)
+                kinds, targets = kinds - {onnx.TensorProto.FLOAT}, targets - {onnx.TensorProto.FLOAT}
+            assert kinds <= INTEGER_TYPES
             assert targets <= INTEGER_TYPES
+
+
+def _check_floats_are_guesses(nodes: list[onnx.NodeProto]) -> None:
+    """The only floats are the guess of a root, which integers correct: a number, its root, and an integer again."""
+    to_float = [
+        node.output[0]
+        for node in nodes
+        if node.op_type == "Cast" and [a.i for a in node.attribute] == [onnx.TensorProto.FLOAT]
+    ]
+    roots = [node.output[0] for node in nodes if node.op_type == "Sqrt"]
+    users = {name: {node.op_type for node in nodes if name in node.input} for name in (*to_float, *roots)}
+    assert len(to_float) == len(roots) > 0
+    assert all(users[name] == {"Sqrt"} for name in to_float)
+    assert all(users[name] == {"Cast"} for name in roots)
 
 
 def test_the_batch_is_free_and_the_time_is_the_window() -> None:

@@ -166,7 +166,7 @@ def test_every_candidate_is_within_the_limits() -> None:
 
 def test_limits_that_nothing_meets_are_one_error_with_the_smallest_network() -> None:
     config = SearchConfig(limits=Limits(max_flash=2000))
-    with pytest.raises(ConfigError, match=r"no network is within --max-flash 2,000; the smallest one .* takes 3,\d{3}"):
+    with pytest.raises(ConfigError, match=r"no network is within --max-flash 2,000; the smallest one .* takes 4,\d{3}"):
         check_something_fits(plan_of(config), limits_text(config))
     check_something_fits(plan_of(SearchConfig()), "no limits")
 
