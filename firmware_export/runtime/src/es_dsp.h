@@ -159,8 +159,8 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     "smlad r0, r4, \\fine, r0\nsmlad r1, r5, \\fine, r1\n"                                             \
     "smlad r2, r6, \\fine, r2\nsmlad r3, r7, \\fine, r3\n"                                             \
     ".endm\n"                                                                                          \
-    ".macro below_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                 \
-    ES_DSP_GROUPS("below", "pair4", "quad4", "") ES_DSP_GROUPS("own", "pair4", "quad4", "")
+    ".macro in_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                    \
+    ES_DSP_GROUPS("in", "pair4", "quad4", "") ES_DSP_GROUPS("own", "pair4", "quad4", "")
 #define ES_DSP_MACROS3                                                                                 \
     ".macro pair3 features, third\n"                                                                   \
     "ldm lr!, {r4-r6}\n"                                                                               \
@@ -172,8 +172,8 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     "sxtb16 r4, r4\nsxtb16 r5, r5\nsxtb16 r6, r6\n"                                                    \
     "smlad r0, r4, \\fine, r0\nsmlad r1, r5, \\fine, r1\nsmlad \\third, r6, \\fine, \\third\n"          \
     ".endm\n"                                                                                          \
-    ".macro below_alone\n" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n"                                  \
-    ES_DSP_GROUPS("below", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
+    ".macro in_alone\n" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n"                                     \
+    ES_DSP_GROUPS("in", "pair3", "quad3", ", r2") ES_DSP_GROUPS("own", "pair3", "quad3", ", r3")
 /* The same for narrow weights of 4 bits. `nibbles4`: two quads, of which the second has the words of the first shifted
  * left by four; the first coarse operands are overwritten once they are used. */
 #if ES_OWN_NIBBLES
@@ -192,7 +192,7 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     "smlad r0, r4, \\fine2, r0\nsmlad r1, r5, \\fine2, r1\n"                                         \
     "smlad r2, r6, \\fine2, r2\nsmlad r3, r7, \\fine2, r3\n"                                         \
     ".endm\n"                                                                                          \
-    ES_DSP_NIBBLE_GROUP("below", "nibbles4", "") ES_DSP_NIBBLE_GROUP("own", "nibbles4", "")
+    ES_DSP_NIBBLE_GROUP("in", "nibbles4", "") ES_DSP_NIBBLE_GROUP("own", "nibbles4", "")
 #define ES_DSP_NIBBLE_MACROS3                                                                          \
     ES_DSP_MACROS3                                                                                    \
     ".macro nibbles3 fine, coarse, fine2, coarse2, third\n"                                            \
@@ -207,7 +207,7 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     "smlad r0, r4, \\fine2, r0\nsmlad r1, r5, \\fine2, r1\n"                                         \
     "smlad \\third, r6, \\fine2, \\third\n"                                                          \
     ".endm\n"                                                                                          \
-    ES_DSP_NIBBLE_GROUP("below", "nibbles3", ", r2") ES_DSP_NIBBLE_GROUP("own", "nibbles3", ", r3")
+    ES_DSP_NIBBLE_GROUP("in", "nibbles3", ", r2") ES_DSP_NIBBLE_GROUP("own", "nibbles3", ", r3")
 #define ES_DSP_NIBBLE_GROUP(part, nibbles, third)                                                      \
     ".purgem " part "_quads\n"                                                                         \
     ".macro " part "_quads\nldm r12!, {r8-r11}\n" nibbles " r8, r9, r10, r11" third "\n.endm\n"
@@ -225,7 +225,7 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
 #endif
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair" rows "\n.purgem quad" rows "\n"                                                     \
-    ".purgem below_alone\n.purgem below_pair\n.purgem below_pairs\n.purgem below_quad\n.purgem below_quads\n"                 \
+    ".purgem in_alone\n.purgem in_pair\n.purgem in_pairs\n.purgem in_quad\n.purgem in_quads\n"                                \
     ".purgem own_pair\n.purgem own_pairs\n.purgem own_quad\n.purgem own_quads\n"
 
 /* One and two pairs or quads, with loading their operands. */
@@ -247,17 +247,17 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     ".endm\n"
 #define ES_DSP_MACROS4                                                                                 \
     ES_DSP_ROWS                                                                                       \
-    ".macro below_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                 \
-    ES_DSP_GROUPS("below", "r2", "pair_row r3\n", "quad_row r3\n")                                     \
+    ".macro in_alone\n" ES_DSP_AFTER_PAIRS ".endm\n"                                                    \
+    ES_DSP_GROUPS("in", "r2", "pair_row r3\n", "quad_row r3\n")                                        \
     ES_DSP_GROUPS("own", "r2", "pair_row r3\n", "quad_row r3\n")
 #define ES_DSP_MACROS3                                                                                 \
     ES_DSP_ROWS                                                                                       \
-    ".macro below_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                              \
-    ES_DSP_GROUPS("below", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
+    ".macro in_alone\n\t" ES_DSP_ALONE ES_DSP_AFTER_PAIRS ".endm\n\t"                                 \
+    ES_DSP_GROUPS("in", "r2", "", "") ES_DSP_GROUPS("own", "r3", "", "")
 #if ES_DSP_SMALL
 #define ES_DSP_BEFORE_ALONE ES_DSP_IF_ALONE
 #else
-#define ES_DSP_BEFORE_ALONE "below_pair\n\t"
+#define ES_DSP_BEFORE_ALONE "in_pair\n\t"
 #endif
 #define ES_DSP_ALONE                                                                                   \
     ES_DSP_BEFORE_ALONE                                                                               \
@@ -265,7 +265,7 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
     "mla r0, r4, r8, r0\n\tmla r1, r5, r8, r1\n\tmla r2, r6, r8, r2\n\t"
 #define ES_DSP_PURGE(rows)                                                                             \
     ".purgem pair_row\n\t.purgem quad_row\n\t"                                                         \
-    ".purgem below_alone\n\t.purgem below_pair\n\t.purgem below_pairs\n\t.purgem below_quad\n\t.purgem below_quads\n\t"       \
+    ".purgem in_alone\n\t.purgem in_pair\n\t.purgem in_pairs\n\t.purgem in_quad\n\t.purgem in_quads\n\t"                      \
     ".purgem own_pair\n\t.purgem own_pairs\n\t.purgem own_quad\n\t.purgem own_quads\n\t"
 #define ES_DSP_GROUPS(part, third, pair_fourth, quad_fourth)                                           \
     ".macro " part "_pair\n\tldrsh r8, [r12], #2\n\tldrsh r9, [r12], #2\n\t"                           \
@@ -280,81 +280,81 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
 /* --------------------------------------------------------------------------------------------- the skeleton */
 
 #if ES_KERNEL == ES_KERNEL_THUMB2
-#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t"
-#define ES_DSP_OWN_CHAIN "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n39:\n\t"
+#define ES_DSP_OWN_ENTRIES ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n"
+#define ES_DSP_OWN_CHAIN "35:\nown_quads\n36:\nown_quads\n37:\nown_quads\n38:\nown_quads\n39:\n"
 #else
 #define ES_DSP_OWN_ENTRIES                                                       \
-    ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n\t" \
-    ".hword 40f - 20b + 1, 41f - 20b + 1, 42f - 20b + 1, 43f - 20b + 1\n\t"
+    ".hword 35f - 20b + 1, 36f - 20b + 1, 37f - 20b + 1, 38f - 20b + 1, 39f - 20b + 1\n"   \
+    ".hword 40f - 20b + 1, 41f - 20b + 1, 42f - 20b + 1, 43f - 20b + 1\n"
 #define ES_DSP_OWN_CHAIN                                                         \
-    "35:\n\town_quads\n36:\n\town_quads\n37:\n\town_quads\n38:\n\town_quads\n"      \
-    "39:\n\town_quads\n40:\n\town_quads\n41:\n\town_quads\n42:\n\town_quads\n43:\n\t"
+    "35:\nown_quads\n36:\nown_quads\n37:\nown_quads\n38:\nown_quads\n"              \
+    "39:\nown_quads\n40:\nown_quads\n41:\nown_quads\n42:\nown_quads\n43:\n"
 #endif
 
 #define ES_DSP_MAKE_ADDRESS(offset)                                              \
-    "ldr r3, [sp, #" offset "]\n\tldrh r3, [r2, r3]\n\tadd r3, r3, r2\n\tstr r3, [sp, #" offset "]\n\t"
+    "ldr r3, [sp, #" offset "]\nldrh r3, [r2, r3]\nadd r3, r3, r2\nstr r3, [sp, #" offset "]\n"
 
 /* At the start of f(const es_dsp_frame_t *, const int16_t *weights): copies the frame to the stack, and the address of
  * the weights to lr. */
 #define ES_DSP_COPY_FRAME                                                        \
-    "push {r4-r11, lr}\n\t"                                                      \
-    "mov lr, r1\n\t"                                                             \
-    "add r1, r0, #40\n\t"                                                        \
-    "ldm r1, {r4-r11}\n\t"                                                       \
-    "push {r4-r11}\n\t"                                                          \
-    "ldm r0, {r1-r10}\n\t"                                                       \
-    "push {r1-r10}\n\t"
+    "push {r4-r11, lr}\n"                                                        \
+    "mov lr, r1\n"                                                               \
+    "add r1, r0, #40\n"                                                          \
+    "ldm r1, {r4-r11}\n"                                                         \
+    "push {r4-r11}\n"                                                            \
+    "ldm r0, {r1-r10}\n"                                                         \
+    "push {r1-r10}\n"
 
 /* ES_DSP_BEGIN: everything before the first block. ES_DSP_SUMS: the sums of a block, starting from the biases. r6:
  * block; r7 is kept in the frame. */
 #if ES_DSP_SMALL
-#define ES_DSP_BEGIN ES_DSP_COPY_FRAME "ldrd r6, r7, [sp, #8]\n\t"
+#define ES_DSP_BEGIN ES_DSP_COPY_FRAME "ldrd r6, r7, [sp, #8]\n"
 #if ES_KERNEL != ES_KERNEL_THUMB2
-#define ES_DSP_SET_END(offset) "ldr r10, [sp, #" offset "]\n\t"
-#define ES_DSP_UNTIL_END(label, offset) "cmp r12, r10\n\tbne " label "\n\t"
+#define ES_DSP_SET_END(offset) "ldr r10, [sp, #" offset "]\n"
+#define ES_DSP_UNTIL_END(label, offset) "cmp r12, r10\nbne " label "\n"
 #else
 #define ES_DSP_SET_END(offset)
-#define ES_DSP_UNTIL_END(label, offset) "ldr r4, [sp, #" offset "]\n\tcmp r12, r4\n\tbne " label "\n\t"
+#define ES_DSP_UNTIL_END(label, offset) "ldr r4, [sp, #" offset "]\ncmp r12, r4\nbne " label "\n"
 #endif
 #define ES_DSP_SUMS                                                              \
-    "ldm r6!, {r0-r3}\n\t"                                                       \
-    "strd r6, r7, [sp, #8]\n\t"                                                  \
-    "ldr r4, [sp, #56]\n\tldr r12, [sp]\n\t" ES_DSP_SET_END("4")                \
-    "cmp r4, #0\n\tbne 22f\n"                                                   \
-    "21:\n\tbelow_pair\n\t" ES_DSP_UNTIL_END("21b", "4") "below_alone\n"         \
-    "22:\n\tbelow_quad\n\t" ES_DSP_UNTIL_END("22b", "4")                        \
-    "23:\n\tldr r12, [sp, #36]\n\t" ES_DSP_SET_END("40")                        \
-    "24:\n\town_quad\n\t" ES_DSP_UNTIL_END("24b", "40")
+    "ldm r6!, {r0-r3}\n"                                                         \
+    "strd r6, r7, [sp, #8]\n"                                                    \
+    "ldr r4, [sp, #56]\nldr r12, [sp]\n" ES_DSP_SET_END("4")                    \
+    "cmp r4, #0\nbne 22f\n"                                                     \
+    "21:\nin_pair\n" ES_DSP_UNTIL_END("21b", "4") "in_alone\n"                   \
+    "22:\nin_quad\n" ES_DSP_UNTIL_END("22b", "4")                               \
+    "23:\nldr r12, [sp, #36]\n" ES_DSP_SET_END("40")                            \
+    "24:\nown_quad\n" ES_DSP_UNTIL_END("24b", "40")
 #else
 #define ES_DSP_BEGIN                                                             \
     ES_DSP_COPY_FRAME                                                            \
-    "adr r2, 20f\n\t"                                                            \
+    "adr r2, 20f\n"                                                              \
     ES_DSP_MAKE_ADDRESS("4") ES_DSP_MAKE_ADDRESS("40") ES_DSP_MAKE_ADDRESS("44") ES_DSP_MAKE_ADDRESS("48") \
     ES_DSP_MAKE_ADDRESS("56") ES_DSP_MAKE_ADDRESS("60")                          \
-    "ldrd r6, r7, [sp, #8]\n\t"                                                  \
-    "b 10f\n\t"                                                                  \
+    "ldrd r6, r7, [sp, #8]\n"                                                    \
+    "b 10f\n"                                                                    \
     ".balign 4\n"                                                                \
-    "20:\n\t"                                                                    \
-    ".hword 21f - 20b + 1, 22f - 20b + 1, 23f - 20b + 1, 24f - 20b + 1, 25f - 20b + 1\n\t" \
-    ".hword 26f - 20b + 1, 27f - 20b + 1, 33f - 20b + 1, 34f - 20b + 1, 28f - 20b + 1\n\t" \
+    "20:\n"                                                                      \
+    ".hword 21f - 20b + 1, 22f - 20b + 1, 23f - 20b + 1, 24f - 20b + 1, 25f - 20b + 1\n"   \
+    ".hword 26f - 20b + 1, 27f - 20b + 1, 33f - 20b + 1, 34f - 20b + 1, 28f - 20b + 1\n"   \
     ES_DSP_OWN_ENTRIES                                                           \
     ".balign 4\n"                                                                \
-    "10:\n\t"
+    "10:\n"
 
 #define ES_DSP_SUMS                                                                                    \
-    "ldm r6!, {r0-r3}\n\t"                                                                             \
-    "strd r6, r7, [sp, #8]\n\t"                                                                        \
+    "ldm r6!, {r0-r3}\n"                                                                               \
+    "strd r6, r7, [sp, #8]\n"                                                                          \
     "ldm sp, {r12, pc}\n"                                                                              \
-    "21:\n\tbelow_pairs\n\tldr r4, [sp, #64]\n\tcmp r12, r4\n\tbne 21b\n\tldr pc, [sp, #56]\n"          \
-    "22:\n\tbelow_pair\n\tldr pc, [sp, #60]\n"                                                         \
-    "26:\n\tbelow_quad\n\tldr pc, [sp, #60]\n"                                                         \
-    "27:\n\tbelow_quads\n\tldr r4, [sp, #64]\n\tcmp r12, r4\n\tbne 27b\n\tb 25f\n"                      \
-    "33:\n\town_quads\n\tldr r4, [sp, #52]\n\tcmp r12, r4\n\tbne 33b\n\tldr pc, [sp, #44]\n"            \
-    "34:\n\town_quad\n\tldr pc, [sp, #48]\n"                                                           \
-    "28:\n\tbelow_alone\n"                                                                            \
-    "23:\n\tbelow_pairs\n"                                                                             \
-    "24:\n\tbelow_pairs\n"                                                                             \
-    "25:\n\tldr r12, [sp, #36]\n\tldr pc, [sp, #40]\n"                                                 \
+    "21:\nin_pairs\nldr r4, [sp, #64]\ncmp r12, r4\nbne 21b\nldr pc, [sp, #56]\n"                       \
+    "22:\nin_pair\nldr pc, [sp, #60]\n"                                                                \
+    "26:\nin_quad\nldr pc, [sp, #60]\n"                                                                \
+    "27:\nin_quads\nldr r4, [sp, #64]\ncmp r12, r4\nbne 27b\nb 25f\n"                                   \
+    "33:\nown_quads\nldr r4, [sp, #52]\ncmp r12, r4\nbne 33b\nldr pc, [sp, #44]\n"                      \
+    "34:\nown_quad\nldr pc, [sp, #48]\n"                                                               \
+    "28:\nin_alone\n"                                                                                 \
+    "23:\nin_pairs\n"                                                                                  \
+    "24:\nin_pairs\n"                                                                                  \
+    "25:\nldr r12, [sp, #36]\nldr pc, [sp, #40]\n"                                                     \
     ES_DSP_OWN_CHAIN
 #endif
 
@@ -362,36 +362,36 @@ static inline void es_dsp_frame_fill_nibbles(es_dsp_frame_t *frame, const es_lay
  * ES_DSP_TANH: tanh of an argument, in the upper half of the same register; the lower half is undefined. Both ends of
  * the table are flat, so saturating the index is enough. The others: products of upper (T) and lower (B) halves; r4 is
  * overwritten. */
-#define ES_DSP_INDEX(value, table) "usat r4, #8, " value ", asr #12\n\tldr r4, [" table ", r4, lsl #2]\n\t"
+#define ES_DSP_INDEX(value, table) "usat r4, #8, " value ", asr #12\nldr r4, [" table ", r4, lsl #2]\n"
 #define ES_DSP_TANH(value, table) ES_DSP_INDEX(value, table) ES_DSP_INTERPOLATE(value)
 #if ES_KERNEL != ES_KERNEL_THUMB2
 #define ES_DSP_RESULTS                                                           \
-    "ldm sp, {r4-r12}\n\t" /* r4 and r5 are not used */                         \
-    "ldm r6!, {r4, r5}\n\t"                                                      \
-    "smulwb r0, r0, r4\n\tsmulwt r1, r1, r4\n\tsmulwb r2, r2, r5\n\tsmulwt r3, r3, r5\n\t"
-#define ES_DSP_INTERPOLATE(value) "smlabb " value ", r4, " value ", r4\n\t"
-#define ES_DSP_MUL_TT(to, a, b) "smultt " to ", " a ", " b "\n\t"
-#define ES_DSP_MLA_TB(to, a, b, sum) "smlatb " to ", " a ", " b ", " sum "\n\t"
-#define ES_DSP_MLA_TT(to, a, b, sum) "smlatt " to ", " a ", " b ", " sum "\n\t"
-#define ES_DSP_MLAW_T(to, a, b, sum) "smlawt " to ", " a ", " b ", " sum "\n\t"
-#define ES_DSP_PACK(upper, lower) "pkhtb " upper ", " upper ", " lower ", asr #16\n\t"
+    "ldm sp, {r4-r12}\n" /* r4 and r5 are not used */                           \
+    "ldm r6!, {r4, r5}\n"                                                        \
+    "smulwb r0, r0, r4\nsmulwt r1, r1, r4\nsmulwb r2, r2, r5\nsmulwt r3, r3, r5\n"
+#define ES_DSP_INTERPOLATE(value) "smlabb " value ", r4, " value ", r4\n"
+#define ES_DSP_MUL_TT(to, a, b) "smultt " to ", " a ", " b "\n"
+#define ES_DSP_MLA_TB(to, a, b, sum) "smlatb " to ", " a ", " b ", " sum "\n"
+#define ES_DSP_MLA_TT(to, a, b, sum) "smlatt " to ", " a ", " b ", " sum "\n"
+#define ES_DSP_MLAW_T(to, a, b, sum) "smlawt " to ", " a ", " b ", " sum "\n"
+#define ES_DSP_PACK(upper, lower) "pkhtb " upper ", " upper ", " lower ", asr #16\n"
 #else
-#define ES_DSP_PACK(upper, lower) "lsr " lower ", " lower ", #16\n\tbfi " upper ", " lower ", #0, #16\n\t"
-#define ES_DSP_RESULT(sum) "ldrsh r4, [r6], #2\n\tlsl r4, r4, #16\n\tsmull r5, " sum ", " sum ", r4\n\t"
+#define ES_DSP_PACK(upper, lower) "lsr " lower ", " lower ", #16\nbfi " upper ", " lower ", #0, #16\n"
+#define ES_DSP_RESULT(sum) "ldrsh r4, [r6], #2\nlsl r4, r4, #16\nsmull r5, " sum ", " sum ", r4\n"
 #define ES_DSP_RESULTS                                                           \
-    "ldm sp, {r4-r12}\n\t"                                                       \
+    "ldm sp, {r4-r12}\n"                                                         \
     ES_DSP_RESULT("r0") ES_DSP_RESULT("r1") ES_DSP_RESULT("r2") ES_DSP_RESULT("r3")
 #define ES_DSP_INTERPOLATE(value)                                                \
-    "sxth " value ", " value "\n\tuxth r5, r4\n\tmla " value ", r5, " value ", r4\n\t"
-#define ES_DSP_MUL_TT(to, a, b) "asr r4, " a ", #16\n\tasr " to ", " b ", #16\n\tmul " to ", r4, " to "\n\t"
-#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\n\tmla " to ", r4, " b ", " sum "\n\t" /* b is signed */
+    "sxth " value ", " value "\nuxth r5, r4\nmla " value ", r5, " value ", r4\n"
+#define ES_DSP_MUL_TT(to, a, b) "asr r4, " a ", #16\nasr " to ", " b ", #16\nmul " to ", r4, " to "\n"
+#define ES_DSP_MLA_TB(to, a, b, sum) "asr r4, " a ", #16\nmla " to ", r4, " b ", " sum "\n" /* b is signed */
 #define ES_DSP_MLA_TT(to, a, b, sum)                                             \
-    "asr r4, " a ", #16\n\tasr " b ", " b ", #16\n\tmla " to ", r4, " b ", " sum "\n\t"
+    "asr r4, " a ", #16\nasr " b ", " b ", #16\nmla " to ", r4, " b ", " sum "\n"
 #define ES_DSP_MLAW_T(to, a, b, sum)                                             \
-    "bic r4, " b ", #0x000000FF\n\tbic r4, r4, #0x0000FF00\n\tsmull r5, r4, " a ", r4\n\tadd " to ", " sum ", r4\n\t"
+    "bic r4, " b ", #0x000000FF\nbic r4, r4, #0x0000FF00\nsmull r5, r4, " a ", r4\nadd " to ", " sum ", r4\n"
 #endif
 
-#define ES_DSP_RETURN "add sp, sp, #72\n\tpop {r4-r11, pc}\n\t"
+#define ES_DSP_RETURN "add sp, sp, #72\npop {r4-r11, pc}\n"
 
 /* Head of a kernel's definition. The kernel takes its parameters in registers. */
 #define ES_DSP_KERNEL(name)                                                                            \
@@ -411,15 +411,15 @@ static inline void es_dsp_operands(int16_t *operands, const int16_t *hidden, con
 
 #if ES_KERNEL != ES_KERNEL_THUMB2
     __asm__ volatile(
-        "1:\n\t"
-        "ldrd r2, r3, [%[from]], #8\n\t"
-        "shadd16 r3, r3, %[half]\n\t"
-        "sbfx r12, r3, #7, #9\n\t"
-        "asr r3, r3, #7\n\t"
-        "pkhbt r3, r12, r3\n\t"
-        "strd r2, r3, [%[to]], #8\n\t"
-        "cmp %[from], %[end]\n\t"
-        "bne 1b\n\t"
+        "1:\n"
+        "ldrd r2, r3, [%[from]], #8\n"
+        "shadd16 r3, r3, %[half]\n"
+        "sbfx r12, r3, #7, #9\n"
+        "asr r3, r3, #7\n"
+        "pkhbt r3, r12, r3\n"
+        "strd r2, r3, [%[to]], #8\n"
+        "cmp %[from], %[end]\n"
+        "bne 1b\n"
         : [from] "+r"(hidden), [to] "+r"(to)
         : [end] "r"(end), [half] "r"(0x00800080u)
         : "r2", "r3", "r12", "cc", "memory");

@@ -9,42 +9,42 @@
  * from the cell state to scratch; frame->end: end of the cell state. Hidden values in Q15 are written to scratch. */
 #define BODY                                                                                          \
     ES_DSP_BEGIN                                                                                      \
-    "11:\n\t"                                                                                         \
+    "11:\n"                                                                                           \
     ES_DSP_SUMS                                                                                       \
     ES_DSP_RESULTS                                                                                    \
-    ES_DSP_TANH("r0", "r9") "add r0, r10, r0, asr #1\n\t" /* input gate: (tanh / 2 + 1 / 2) 2^31 */   \
-    ES_DSP_TANH("r1", "r9") "add r1, r10, r1, asr #1\n\t" /* forget gate */                           \
+    ES_DSP_TANH("r0", "r9") "add r0, r10, r0, asr #1\n" /* input gate: (tanh / 2 + 1 / 2) 2^31 */     \
+    ES_DSP_TANH("r1", "r9") "add r1, r10, r1, asr #1\n" /* forget gate */                             \
     ES_DSP_TANH("r2", "r9")                               /* cell gate */                             \
-    ES_DSP_TANH("r3", "r9") "add r3, r10, r3, asr #1\n\t" /* output gate */                           \
-    "ldrsh r5, [r7]\n\t"                                                                              \
+    ES_DSP_TANH("r3", "r9") "add r3, r10, r3, asr #1\n" /* output gate */                             \
+    "ldrsh r5, [r7]\n"                                                                                \
     ES_DSP_MUL_TT("r0", "r0", "r2")                                                                   \
-    "lsl r0, r0, #1\n\t"        /* below 2^31 */                                                      \
-    "asr r0, r0, r8\n\t"        /* i g / 2^(15 - frac_bits) */                                        \
+    "lsl r0, r0, #1\n"        /* below 2^31 */                                                        \
+    "asr r0, r0, r8\n"        /* i g / 2^(15 - frac_bits) */                                          \
     ES_DSP_MLA_TB("r0", "r1", "r5", "r0") /* + f c */                                                 \
-    "add r0, r0, #16384\n\t"                                                                          \
-    "ssat r0, #16, r0, asr #15\n\t"                                                                   \
-    "lsl r1, r0, r8\n\t" /* argument of tanh(c), less 2^19: a signed index from the table's middle */ \
-    "ssat r4, #8, r1, asr #12\n\t"                                                                    \
-    "ldr r4, [r11, r4, lsl #2]\n\t"                                                                   \
+    "add r0, r0, #16384\n"                                                                            \
+    "ssat r0, #16, r0, asr #15\n"                                                                     \
+    "lsl r1, r0, r8\n" /* argument of tanh(c), less 2^19: a signed index from the table's middle */   \
+    "ssat r4, #8, r1, asr #12\n"                                                                      \
+    "ldr r4, [r11, r4, lsl #2]\n"                                                                     \
     ES_DSP_INTERPOLATE("r1")                                                                          \
     ES_DSP_MUL_TT("r3", "r3", "r1")                                                                   \
-    "asr r3, r3, #15\n\t"                                                                             \
-    "strh r3, [r7, r12]\n\t"                                                                          \
-    "strh r0, [r7], #2\n\t"                                                                           \
-    "ldr r4, [sp, #68]\n\t"                                                                           \
-    "cmp r7, r4\n\t"                                                                                  \
-    "bne 11b\n\t"                                                                                     \
+    "asr r3, r3, #15\n"                                                                               \
+    "strh r3, [r7, r12]\n"                                                                            \
+    "strh r0, [r7], #2\n"                                                                             \
+    "ldr r4, [sp, #68]\n"                                                                             \
+    "cmp r7, r4\n"                                                                                    \
+    "bne 11b\n"                                                                                       \
     ES_DSP_RETURN
 
 ES_DSP_KERNEL(es_lstm_units)
 {
-    __asm__ volatile(".syntax unified\n\t" ES_DSP_MACROS4 BODY ES_DSP_PURGE("4"));
+    __asm__ volatile(".syntax unified\n" ES_DSP_MACROS4 BODY ES_DSP_PURGE("4"));
 }
 
 #if ES_OWN_NIBBLES
 ES_DSP_KERNEL(es_lstm_nibble_units)
 {
-    __asm__ volatile(".syntax unified\n\t" ES_DSP_NIBBLE_MACROS4 BODY ES_DSP_NIBBLE_PURGE("4"));
+    __asm__ volatile(".syntax unified\n" ES_DSP_NIBBLE_MACROS4 BODY ES_DSP_NIBBLE_PURGE("4"));
 }
 #endif
 
