@@ -30,6 +30,12 @@ def scored(candidate: Candidate, data: SearchData) -> str:
     return str(estimate_over_groups(matrices(parts), macro_f1))
 
 
+def candidate_of(text: str, data: SearchData) -> Candidate:
+    """LSTM 32 with the mean and largest state, with other values for the fields in a table of JSON."""
+    base = {"hidden_size": 32, "pooling": "mean_max", "window_length": data.contract.window_length}
+    return Candidate(**{**base, **json.loads(text)})
+
+
 def main() -> None:
     """Print a line for each candidate or reference."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -37,9 +43,8 @@ def main() -> None:
     parser.add_argument("candidates", nargs="*")
     given = parser.parse_args()
     data = open_search_data(make_search_config(given.source))
-    base = {"hidden_size": 32, "pooling": "mean_max", "window_length": data.contract.window_length}
     for text in given.candidates:
-        candidate = Candidate(**{**base, **json.loads(text)})
+        candidate = candidate_of(text, data)
         print(f"{candidate.network}; {candidate.options}: {scored(candidate, data)}", flush=True)  # noqa: T201
     if given.candidates:
         return

@@ -11,7 +11,6 @@ not help live here alone; the others are options of the training or of the senso
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -33,6 +32,7 @@ from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import make_search_config
 from edge_seq.tuning.data import SearchData, open_search_data
 from edge_seq.tuning.space import Candidate
+from tests.benchmarks.candidates import candidate_of
 
 WARP, KNOTS = 0.25, 5  # largest change of speed within a window, and places where it is drawn
 SPEED = 0.15  # largest change of speed of a window
@@ -182,8 +182,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     data = open_search_data(make_search_config(given.source))
-    base = {"hidden_size": 32, "pooling": "mean_max", "window_length": data.contract.window_length}
-    candidate = Candidate(**{**base, **json.loads(given.candidate)})
+    candidate = candidate_of(given.candidate, data)
     trainer = Trainer(data)
     plain = [trainer.score(candidate, "none", seed) for seed in range(given.seeds)]
     print(f"{candidate.network}; {candidate.options}: {_spread(plain)}", flush=True)  # noqa: T201

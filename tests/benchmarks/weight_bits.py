@@ -14,6 +14,7 @@ import json
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.windows import spread
 from edge_seq.frontends.from_torch import from_training
@@ -21,11 +22,11 @@ from edge_seq.ir.model import deployed_bytes
 from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
-from edge_seq.scores.metrics import confusion_matrix, estimate_over_groups, macro_f1
+from edge_seq.scores.metrics import estimate_over_groups, macro_f1
+from edge_seq.scores.paired import confusion_by_group
 from edge_seq.training.loop import predict, train
 from edge_seq.tuning.config import make_search_config
 from edge_seq.tuning.data import SearchData, open_search_data
-from edge_seq.tuning.rounds import matrices
 from edge_seq.tuning.space import Candidate
 from edge_seq.tuning.trial import CALIBRATION_WINDOWS
 
@@ -38,7 +39,7 @@ BASE: dict[str, Any] = {
 def score(candidate: Candidate, data: SearchData, folds: int) -> None:
     """Print the scores of a candidate: float, 8 bits, 4 bits; over all folds last."""
     contract, classes = candidate.contract(data.contract), len(data.labels)
-    by_group: dict[str, list[Any]] = {}
+    by_group: dict[str, list[NDArray[np.int64]]] = {}
     for fold in range(folds):
         part = data.part(fold, contract)
         learnt, scored = part.train, part.scored
@@ -53,17 +54,13 @@ def score(candidate: Candidate, data: SearchData, folds: int) -> None:
                 axis=1
             )
         for name, labels in called.items():
-            groups = {
-                str(group): confusion_matrix(scored.labels[at], labels[at], classes).tolist()
-                for group in np.unique(scored.groups)
-                for at in [scored.groups == group]
-            }
-            by_group.setdefault(name, []).append(groups)
-            f1 = float(macro_f1(confusion_matrix(scored.labels, labels, classes)))
+            found = confusion_by_group(scored.labels, labels, scored.groups, classes)
+            by_group.setdefault(name, []).append(found)
+            f1 = float(macro_f1(found.sum(axis=0)))
             same = float((labels == called["float"]).mean())
             print(f"{candidate.cell} fold {fold + 1}, {name}: {100 * f1:.1f}, label of float {same:.1%}", flush=True)  # noqa: T201
     for name, parts in by_group.items():
-        print(f"{candidate.network}, {name}: {estimate_over_groups(matrices(parts), macro_f1)}", flush=True)  # noqa: T201
+        print(f"{candidate.network}, {name}: {estimate_over_groups(np.concatenate(parts), macro_f1)}", flush=True)  # noqa: T201
 
 
 def main() -> None:
