@@ -5,7 +5,8 @@
 Each seed is a run in OUT/seed_<n>, as edge-seq train and quantize leave it, so that an interrupted command resumes and
 every run can be exported and verified. Scores are the integer model's, the float model's beside them. The interval, of
 95 %, is of the mean over seeds and comes from resampling the test groups; the standard deviation is over seeds and says
-nothing about other groups. With --forest the random forest is scored on the same windows, with the difference.
+nothing about other groups. With --forest and --minirocket these classifiers are scored on the same windows, with the
+difference.
 
 This evaluates the test part. Choose options by cross-validation first.
 """
@@ -30,7 +31,7 @@ from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.files import write_atomically
-from edge_seq.training.baselines import random_forest_baseline
+from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
 from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
@@ -38,21 +39,22 @@ from edge_seq.workflow.train import train_run
 Score = Callable[[NDArray[Any]], NDArray[np.float64]]
 
 SCORES = (accuracy, macro_f1)
+OTHERS = {"forest": random_forest_baseline, "minirocket": minirocket_baseline}
 
 
-def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, forest: bool = False) -> dict[str, Any]:
+def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, others: Sequence[str] = ()) -> dict[str, Any]:
     """Train, quantize and score a run for each seed.
 
     Args:
         config: of every run, but for training.seed.
         out: folder of the runs and of ``seeds.json``.
         seeds: of the trainings.
-        forest: whether to score the random forest too, with the first seed.
+        others: classifiers to score too, of ``forest`` and ``minirocket``, with the first seed.
 
     Returns:
         What was written to seeds.json: for ``int`` and ``float``, and each score, the value of each seed, their mean,
-        its interval and their standard deviation; the accuracy of the integer model in each group; the forest's scores
-        and the mean of the integer models less the forest's.
+        its interval and their standard deviation; the accuracy of the integer model in each group; the scores of each
+        other classifier, and the mean of the integer models less its own.
 
     Raises:
         ConfigError, DataError, ContractError, ModelError, ToolError: as the steps say.
@@ -73,11 +75,11 @@ def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, forest: b
             zip(groups, np.round(accuracy(np.stack(int_models, axis=1)).mean(axis=1), 4).tolist(), strict=True)
         ),
     }
-    if forest:
+    for other in others:
         train = load_windows(runs[0].windows("train"), num_classes=num_classes)
         contract = load_run_float(runs[0]).contract
-        probabilities = random_forest_baseline(train, windows, contract, num_classes, seed=seeds[0])
-        result |= _beside_forest(np.stack(int_models, axis=1), _by_group(windows, probabilities))
+        probabilities = OTHERS[other](train, windows, contract, num_classes, seed=seeds[0])
+        result |= _beside(other, np.stack(int_models, axis=1), _by_group(windows, probabilities))
     write_atomically(out / "seeds.json", (json.dumps(result, indent=2) + "\n").encode())
     return result
 
@@ -123,15 +125,16 @@ def _mean_above_last(score: Score, confusions: NDArray[Any]) -> NDArray[np.float
     return np.asarray(scores[..., :-1].mean(axis=-1) - scores[..., -1])
 
 
-def _beside_forest(models: NDArray[np.int64], forest: NDArray[np.int64]) -> dict[str, Any]:
-    """The forest's scores, and by how much the mean over seeds is above them: [G, seeds, K, K] and [G, K, K]."""
-    both = np.concatenate([models, forest[:, np.newaxis]], axis=1)
-    found: dict[str, Any] = {"forest": {}, "above_forest": {}}
+def _beside(name: str, models: NDArray[np.int64], other: NDArray[np.int64]) -> dict[str, Any]:
+    """Scores of another classifier, and by how much the mean over seeds is above them: [G, seeds, K, K] and [G, K,
+    K]."""
+    both = np.concatenate([models, other[:, np.newaxis]], axis=1)
+    found: dict[str, Any] = {name: {}, f"above_{name}": {}}
     for score in SCORES:
-        value = estimate_over_groups(forest, score)
+        value = estimate_over_groups(other, score)
         more = estimate_over_groups(both, partial(_mean_above_last, score))
-        found["forest"][score.__name__] = {"value": value.value, "interval": [value.low, value.high]}
-        found["above_forest"][score.__name__] = {"mean": more.value, "interval": [more.low, more.high]}
+        found[name][score.__name__] = {"value": value.value, "interval": [value.low, value.high]}
+        found[f"above_{name}"][score.__name__] = {"mean": more.value, "interval": [more.low, more.high]}
     return found
 
 
@@ -159,11 +162,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--forest", action="store_true", help="score the random forest too")
+    parser.add_argument("--minirocket", action="store_true", help="score MiniRocket too (package aeon)")
     options = parser.parse_args()
     config = load_config(options.recipe, options.overrides)
-    result = score_seeds(config, options.out, options.seeds, forest=options.forest)
+    others = [name for name in OTHERS if getattr(options, name)]
+    result = score_seeds(config, options.out, options.seeds, others=others)
     lines = [f"test: {result['test']['windows']} windows of {result['test']['groups']} groups"]
-    titles = {"int": "integer", "float": "float", "forest": "random forest", "above_forest": "integer above the forest"}
+    titles = {"int": "integer", "float": "float"}
+    titles |= {"forest": "random forest", "above_forest": "integer above the forest"}
+    titles |= {"minirocket": "MiniRocket", "above_minirocket": "integer above MiniRocket"}
     lines += [_line(title, result[kind]) for kind, title in titles.items() if kind in result]
     worst = sorted(result["accuracy_of_group"].items(), key=lambda item: item[1])[:5]
     lines.append("lowest accuracy by group: " + ", ".join(f"{group} {100 * value:.1f} %" for group, value in worst))

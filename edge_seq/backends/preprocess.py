@@ -6,7 +6,7 @@ module. A float model also normalises the features; an integer model has that fo
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,6 +144,23 @@ def compand(features: NDArray[np.int16], bits: int) -> NDArray[np.int16]:
     magnitude = ((exponent - bits) << COMPANDED_FRAC_BITS) + part
     signed: NDArray[np.int16] = np.where(features < 0, -magnitude, magnitude).astype(np.int16)
     return signed
+
+
+def typical_magnitude(counts: NDArray[np.int16], contract: SensorContract) -> float:
+    """Median magnitude, in counts, of what the step of a contract's preprocessing gives, without zeros; 0.0 if all are.
+
+    Args:
+        counts: raw counts, int16 [B, T, C].
+        contract: sensor contract; its magnitudes and its companding do not take part.
+
+    >>> from edge_seq.ir.contract import Channel, Preprocessing
+    >>> contract = SensorContract(100.0, (Channel("ax", "g", 8192, 4),), 4, 4, Preprocessing("difference"))
+    >>> typical_magnitude(np.array([[[5], [7], [4], [4]]], dtype=np.int16), contract)
+    2.5
+    """
+    step = replace(contract.preprocessing, companding=None, magnitude=False)
+    magnitudes = np.abs(preprocess(counts, replace(contract, preprocessing=step)).astype(np.int32))
+    return float(np.median(magnitudes[magnitudes > 0])) if magnitudes.any() else 0.0
 
 
 def preprocess(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:

@@ -37,6 +37,13 @@ def command(
             "--forest", help="Also score a random forest on the same folds, and print the differences of the scores."
         ),
     ] = False,
+    minirocket: Annotated[
+        bool,
+        typer.Option(
+            "--minirocket",
+            help="Also score MiniRocket with a ridge classifier (package aeon), likewise.",
+        ),
+    ] = False,
     override: SetOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -60,7 +67,14 @@ def command(
     runs = folds * repeats * (1 if second is None else 2)
     with progress("cross-validating", runs, quiet=as_json) as update:
         result = cross_validate(
-            out, first, folds=folds, repeats=repeats, against=second, forest=forest, progress=update
+            out,
+            first,
+            folds=folds,
+            repeats=repeats,
+            against=second,
+            forest=forest,
+            minirocket=minirocket,
+            progress=update,
         )
     if as_json:
         print_json({"out": str(out), **result.to_dict()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -10,11 +11,14 @@ from typing import TYPE_CHECKING
 
 import tomli_w
 
-from edge_seq.data.audit.audit import AuditSummary, audit, summarize
+from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS
+from edge_seq.backends.preprocess import typical_magnitude
+from edge_seq.data.audit.audit import Audit, AuditSummary, audit, summarize
+from edge_seq.data.audit.finding import Finding
 from edge_seq.data.audit.look import DataLook, look_closer
 from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
-from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.contract import MAX_COMPANDING, MIN_COMPANDING, SensorContract, to_counts
 from edge_seq.pipeline.config import read_config
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     from edge_seq.data.guess import Guess
 
 PLOT_FORMATS = ("png", "svg")
+FAR_ABOVE = 8  # times the typical feature: there a logarithm differs from a line by less than 6 % of the feature
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,7 @@ def check_data(
         if write is None:
             raise
         raise type(error)(f"{error}. The guessed data source is in {write}; correct it there") from error
+    result = result.with_findings(_check_companding(result))
     drawn = None
     if plots is not None:
         from edge_seq.data.audit.plots import draw_plots
@@ -177,6 +183,29 @@ def check_data(
         return DataCheck(path, found, (), plots=drawn, look=look)
     of_guess = (guess.assumptions, guess.header, guess.columns, guess.rate)
     return DataCheck(path, found, *of_guess, source_file=write, plots=drawn, look=look)
+
+
+def _check_companding(result: Audit) -> list[Finding]:
+    """Find a logarithm that begins far above the features, where it is straight."""
+    contract = result.source.contract
+    bits = contract.preprocessing.companding
+    if bits is None or result.sample is None:
+        return []
+    typical = typical_magnitude(to_counts(result.sample.values, contract), contract)
+    if not typical or 2**bits < FAR_ABOVE * typical:
+        return []
+    coarse = 2 ** (bits - COMPANDED_FRAC_BITS) if bits > COMPANDED_FRAC_BITS else 1
+    loss = f", and differences below {coarse} counts are lost" if coarse > 1 else ""
+    nearest = min(max(round(math.log2(typical)), MIN_COMPANDING), MAX_COMPANDING)
+    return [
+        Finding(
+            "companding",
+            "warning",
+            f"companding is {bits}, a logarithm above 2^{bits} = {2**bits:,} counts, but half of the features are "
+            f"within {typical:g} counts, where it is straight: it has next to no effect{loss}. Give a value near "
+            f"{nearest}, or leave companding out",
+        )
+    ]
 
 
 def _check_target(path: Path) -> None:

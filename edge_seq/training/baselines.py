@@ -145,9 +145,14 @@ def minirocket_baseline(
     return np.eye(num_classes, dtype=np.float64)[predicted]
 
 
+def aeon_is_here() -> bool:
+    """True if aeon is installed, which :func:`minirocket_baseline` needs."""
+    return importlib.util.find_spec("aeon") is not None
+
+
 def minirocket_is_here(contract: SensorContract) -> bool:
     """True if :func:`minirocket_baseline` can be computed: aeon is installed, and windows are long enough."""
-    return importlib.util.find_spec("aeon") is not None and contract.window_length >= _ROCKET_KERNEL
+    return aeon_is_here() and contract.window_length >= _ROCKET_KERNEL
 
 
 def convolutional_baseline(

@@ -15,9 +15,10 @@ from functools import cache
 from pathlib import Path
 
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.kind_names import CELL_NAMES, WeightBits
 from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Readout
-from edge_seq.ir.rows import padded
+from edge_seq.ir.rows import QUAD, padded
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.results import Result
 from edge_seq.training.config import FrontConfig, TrainingConfig
@@ -85,11 +86,16 @@ def costs_on(target: str) -> TargetCosts:
 
 
 # Parts that a target's entry may lack: then a network with them is refused, not counted without them.
-_NOT_EVERYWHERE = {"flatten": "the readout flatten", "companding": "companding", "magnitude": "magnitude"}
+_NOT_EVERYWHERE = {
+    "flatten": "the readout flatten",
+    "companding": "companding",
+    "magnitude": "magnitude",
+    **{f"{cell}_4_bits": f"{cell} with weights of 4 bits" for cell in CELL_NAMES},
+}
 
 
 def network_cost(
-    config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts
+    config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts, *, bits: WeightBits = 8
 ) -> NetworkCost:
     """Compute the cost of a network.
 
@@ -98,25 +104,26 @@ def network_cost(
         contract: sensor contract with channels, window length and preprocessing.
         num_classes: K.
         target: costs of parts on the target.
+        bits: bits of the recurrent layers' weights on states.
 
     Raises:
-        ConfigError: the readout is ``flatten`` or features are companded or have magnitudes, and what that adds was not
-            measured on the target.
+        ConfigError: the readout is ``flatten``, features are companded or have magnitudes, or weights have 4 bits, and
+            what that adds was not measured on the target.
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
     >>> network_cost(TrainingConfig(hidden_size=16), contract, 4, costs_on("cortex_m4")).weight_bytes
     1752
     """
-    parts = parts_of(config, contract)
+    parts = parts_of(config, contract, bits)
     for part, what in _NOT_EVERYWHERE.items():
         if part in parts and part not in target.flash:
             raise ConfigError(
                 f"search: the cost of {what} on this target is not known from its shape; train the network, and "
                 "measure it with: edge-seq measure"
             )
-    weights = weight_bytes(config, contract, num_classes)
-    work = work_of(config, contract, num_classes)
+    weights = weight_bytes(config, contract, num_classes, bits)
+    work = work_of(config, contract, num_classes, bits)
     flash = sum(target.flash.get(part, 0.0) for part in parts)
     texts = sum(len(channel.name) for channel in contract.channels)
     return NetworkCost(
@@ -127,7 +134,7 @@ def network_cost(
     )
 
 
-def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...]:
+def parts_of(config: TrainingConfig, contract: SensorContract, bits: WeightBits = 8) -> tuple[str, ...]:
     """Names of the parts of a network that need code of their own."""
     pre = contract.preprocessing.step
     return (
@@ -136,6 +143,7 @@ def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...
         *(f"time_{one.kind}" for one in config.front if one.kind != "conv"),
         config.cell,
         *((f"{config.cell}_above",) if config.num_layers > 1 or config.front else ()),
+        *((f"{config.cell}_4_bits",) if bits == 4 and config.hidden_size > QUAD else ()),
         *Readout(config.pooling).statistics,
         *(("flatten",) if config.pooling == "flatten" else ()),
         *(("dense",) if config.dense else ()),
@@ -145,7 +153,7 @@ def parts_of(config: TrainingConfig, contract: SensorContract) -> tuple[str, ...
     )
 
 
-def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int) -> int:
+def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: WeightBits = 8) -> int:
     """Bytes of packed weights, biases and multipliers (SPEC.md, section 12)."""
     total = 0
     inputs, raw = contract.num_features, True
@@ -154,7 +162,7 @@ def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: 
             total += _rows(layer.units, 2 * layer.kernel * _even(inputs) if raw else layer.kernel * padded(inputs))
             inputs, raw = layer.units, False
     for _ in range(config.num_layers):
-        total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw)
+        total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw, bits=bits)
         inputs, raw = config.hidden_size, False
     sees = padded(config.hidden_size) * Readout(config.pooling).parts(_steps(config, contract))
     for units in (*config.dense, num_classes):
@@ -171,9 +179,17 @@ def _even(count: int) -> int:
     return count + count % 2
 
 
-def _recurrent(cell: str, units: int, inputs: int, *, raw: bool) -> int:
+def _quads(units: int, bits: WeightBits) -> tuple[int, int]:
+    """Number of quads of states with words of their own, and of pairs of quads that share words (SPEC.md, section
+    12)."""
+    quads = padded(units) // QUAD
+    return (quads, 0) if bits == 8 else (quads % 2, quads // 2)
+
+
+def _recurrent(cell: str, units: int, inputs: int, *, raw: bool, bits: WeightBits) -> int:
     """Bytes of a recurrent layer on features (``raw``, 16-bit weights) or on states of a layer before it."""
-    of_input, of_state = 2 * _even(inputs) if raw else padded(inputs), padded(units)
+    of_state = QUAD * sum(_quads(units, bits))
+    of_input = 2 * _even(inputs) if raw else QUAD * sum(_quads(inputs, bits))
     if cell == "gru":
         alone = raw and inputs % 2 == 1 and inputs > 1  # three gates share the words of the last column
         seen = 3 * 2 * (inputs - 1) + 2 * ROWS_TOGETHER if alone else 3 * of_input
@@ -203,7 +219,7 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
     return 4 * words32 + 2 * (_even(features) + front + layers + scratch)
 
 
-def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) -> Counter[str]:
+def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: WeightBits = 8) -> Counter[str]:
     """Amounts of work of one window, by name. The runtime does the same work for any data."""
     work: Counter[str] = Counter()
     samples, inputs, raw = contract.window_length, contract.num_features, True
@@ -223,6 +239,8 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) 
             work["conv_output"] += outputs
             work["conv_block"] += outputs * blocks
             work["conv_word" if raw else "conv_quad"] += outputs * blocks * words
+            if layer.activation == "tanh":
+                work["conv_tanh"] += outputs * layer.units
             inputs, raw = layer.units, False
         else:
             work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
@@ -232,11 +250,15 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int) 
     for _ in range(config.num_layers):
         work[f"{cell}_step"] += samples
         work[f"{cell}_unit"] += samples * rows_of
-        work[f"{cell}_state_quad"] += samples * rows_of * (padded(units) // ROWS_TOGETHER)
+        quads, pairs = _quads(units, bits)
+        work[f"{cell}_state_quad"] += samples * rows_of * quads
+        work[f"{cell}_state_pair"] += samples * rows_of * pairs
         if raw:
             work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
         else:
-            work[f"{cell}_quad"] += samples * rows_of * (padded(inputs) // ROWS_TOGETHER)
+            quads, pairs = _quads(inputs, bits)
+            work[f"{cell}_quad"] += samples * rows_of * quads
+            work[f"{cell}_pair"] += samples * rows_of * pairs
         inputs, raw = units, False
     for statistic in Readout(config.pooling).statistics:
         work[f"{statistic}_unit"] += samples * units

@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import get_args
 
-import numpy as np
-
-from edge_seq.backends.preprocess import preprocess
+from edge_seq.backends.preprocess import typical_magnitude
 from edge_seq.data.recording import Recording, Windows, select_windows
 from edge_seq.data.splits import Split, split_by_fold, split_by_time_fold
 from edge_seq.data.windows import make_windows, spread
@@ -76,10 +74,8 @@ class SearchData:
         found: set[int] = set()
         for step in get_args(PreprocessingStep):
             contract = replace(self.contract, preprocessing=Preprocessing(step, of_source.gravity_shift))
-            magnitudes = np.abs(preprocess(counts, contract).astype(np.int32))
-            median = float(np.median(magnitudes[magnitudes > 0])) if magnitudes.any() else 0.0
-            if median:
-                bits = round(math.log2(median))
+            if typical := typical_magnitude(counts, contract):
+                bits = round(math.log2(typical))
                 found |= {min(max(one, MIN_COMPANDING), MAX_COMPANDING) for one in (bits - 3, bits)}
         return tuple(sorted(found))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_seq.data.source import copy_of_source
 from edge_seq.data.windows import make_windows
-from edge_seq.pipeline.config import SIMULATOR, DataConfig, RunConfig, dump_config, name_of_source
+from edge_seq.pipeline.config import SIMULATOR, DataConfig, QuantizationConfig, RunConfig, dump_config, name_of_source
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import write_atomically
 from edge_seq.support.json_tables import load_result
@@ -73,6 +73,7 @@ def config_of(point: Point, data: SearchData, *, source: str) -> RunConfig:
             split_window=(data.contract.window_length, data.contract.window_stride) if other_length else None,
         ),
         training=candidate.training(contract, windows=len(windows.labels), steps=candidate.steps, seed=config.seed),
+        quantization=QuantizationConfig(weight_bits=(candidate.bits,)),
         budgets=_budgets(config),
     )
 

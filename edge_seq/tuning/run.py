@@ -71,7 +71,7 @@ def search(
     def cost(candidate: Candidate) -> NetworkCost:
         contract = candidate.contract(data.contract)
         training = candidate.training(contract, windows=1, steps=1, seed=0)
-        return network_cost(training, contract, len(data.labels), target)
+        return network_cost(training, contract, len(data.labels), target, bits=candidate.bits)
 
     plan = Plan(
         space=space_of(config, data.contract, own_steps=data.can_change_preprocessing, compandings=data.compandings),

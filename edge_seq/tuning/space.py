@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from edge_seq.ir.contract import PreprocessingStep, SensorContract, axis_triples, why_no_magnitude
-from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling
+from edge_seq.ir.kind_names import POOLING_TEXTS, CellName, Pooling, WeightBits
 from edge_seq.ir.model import canonical_json
 from edge_seq.support.results import Result, to_plain, written
 from edge_seq.training.config import TrainingConfig
@@ -29,6 +29,7 @@ KERNEL = 5
 STEPS = (400, 800, 1600, 3200)  # optimiser steps
 MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolution
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
+MOST_STEPS_BESIDE_LSTM = 800  # of other cells, whose steps take three to five times as long (docs/results/search.md)
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
 _RATE_UNITS = ("rad/s", "deg/s")
 
@@ -39,6 +40,7 @@ class Candidate(Result):
 
     Attributes:
         cell, hidden_size, num_layers: recurrent layers.
+        four_bits: True for weights of 4 bits on states, instead of 8.
         front: convolution before them, units/stride, or ``none``.
         pooling: readout.
         preprocessing: step of the sensor contract.
@@ -56,6 +58,7 @@ class Candidate(Result):
     cell: CellName = "lstm"
     hidden_size: int = 16
     num_layers: int = 1
+    four_bits: bool = field(default=False, metadata=written(unless_false=True))
     front: str = "none"
     pooling: Pooling = "mean"
     preprocessing: PreprocessingStep = "none"
@@ -80,15 +83,21 @@ class Candidate(Result):
         return f"{self.cell}-{self.hidden_size}-{digest[:12]}"
 
     @property
+    def bits(self) -> WeightBits:
+        """Bits of the recurrent layers' weights on states."""
+        return 4 if self.four_bits else 8
+
+    @property
     def network(self) -> str:
         """The network in words.
 
-        >>> Candidate("gru", 24, front="16/2", pooling="mean_max").network
-        'conv 16 stride 2, gru 24, mean and max of states'
+        >>> Candidate("gru", 24, front="16/2", pooling="mean_max", four_bits=True).network
+        'conv 16 stride 2, gru 24 of 4 bits, mean and max of states'
         """
         made = FRONTS[self.front]
         conv = "" if made is None else f"conv {made[0]} stride {made[1]}, "
         layers = f"{self.cell} {self.hidden_size}" + (f" x {self.num_layers}" if self.num_layers > 1 else "")
+        layers += " of 4 bits" * self.four_bits
         return f"{conv}{layers}, {POOLING_TEXTS[self.pooling]}"
 
     @property
@@ -187,11 +196,13 @@ class Space:
         return self._trainable(made)
 
     def _trainable(self, candidate: Candidate) -> Candidate:
-        """The candidate, with a gain that suits its convolution, and a batch with which its steps are no more than
-        others take."""
+        """The candidate, with a gain that suits its convolution, and with steps and a batch that take no longer than
+        those of others."""
         if candidate.front != "none":
             gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
             candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
+        if candidate.cell != "lstm" and "lstm" in self.choices["cell"]:
+            candidate = replace(candidate, steps=min(candidate.steps, MOST_STEPS_BESIDE_LSTM))
         batches = [size for size in self.choices["batch_size"] if size * candidate.steps <= MOST_WINDOWS]
         return replace(candidate, batch_size=min(candidate.batch_size, max(batches)))
 
@@ -262,6 +273,7 @@ def space_of(
             "cell": config.cells,
             "hidden_size": (8, 12, 16, 24, 32, 48, 64),
             "num_layers": (1, 2),
+            "four_bits": (False, True),
             "front": tuple(FRONTS) if min(lengths) >= SHORTEST_FOR_CONVOLUTION else ("none",),
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,

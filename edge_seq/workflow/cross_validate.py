@@ -24,6 +24,7 @@ from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result, written
+from edge_seq.training.baselines import aeon_is_here
 from edge_seq.workflow.evaluate import sklearn_version
 from edge_seq.workflow.folder import RunFolder, check_can_hold_runs, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
@@ -104,8 +105,9 @@ class CrossValidation(Result, ShownAsTables):
         note: kind of split, ``group`` or ``time_blocks``, with a warning where the evidence is weaker.
         models: scores of the configuration.
         random_forest: scores of the random forest on the same folds; None if it was not asked for.
+        minirocket: scores of MiniRocket on the same folds; likewise.
         against: scores of the second configuration on the same folds; None if there is none.
-        differences: the configuration less the random forest and less the second configuration; None without both.
+        differences: the configuration less each of the other classifiers; None if there is none.
     """
 
     folds: int
@@ -113,6 +115,7 @@ class CrossValidation(Result, ShownAsTables):
     note: SplitNote = field(metadata=written(inline=True))
     models: ValidatedConfig = field(metadata=written(inline=True))
     random_forest: ValidatedModel | None = field(default=None, metadata=written(unless_none=True))
+    minirocket: ValidatedModel | None = field(default=None, metadata=written(unless_none=True))
     against: ValidatedConfig | None = field(default=None, metadata=written(unless_none=True))
     differences: tuple[Difference, ...] | None = field(default=None, metadata=written(unless_none=True))
 
@@ -121,6 +124,8 @@ class CrossValidation(Result, ShownAsTables):
         found = {words.FLOAT_MODEL: self.models.float_model, words.INT_MODEL: self.models.int_model}
         if self.random_forest is not None:
             found[words.RANDOM_FOREST] = self.random_forest
+        if self.minirocket is not None:
+            found[words.MINIROCKET] = self.minirocket
         if self.against is not None:
             found[AGAINST_FLOAT], found[AGAINST_INT] = self.against.float_model, self.against.int_model
         return found
@@ -152,6 +157,7 @@ class CrossValidation(Result, ShownAsTables):
         return self.note.warning
 
 
+_CLASSIFIERS = (words.RANDOM_FOREST, words.MINIROCKET)
 AGAINST_FLOAT, AGAINST_INT = f"second {words.FLOAT_MODEL}", f"second {words.INT_MODEL}"
 
 
@@ -175,6 +181,7 @@ def cross_validate(
     repeats: int = 1,
     against: RunConfig | None = None,
     forest: bool = False,
+    minirocket: bool = False,
     progress: Progress = lambda *_: None,
 ) -> CrossValidation:
     """Train and quantize every fold of every repeat, and score the predictions of a repeat together.
@@ -194,6 +201,7 @@ def cross_validate(
         against: second configuration, for the same windows. It is trained on the same folds, and the differences of
             the scores are given.
         forest: also score the random forest on the same folds, with the differences from it.
+        minirocket: also score MiniRocket, likewise.
         progress: called with runs done, runs in all, and what is being done.
 
     Returns:
@@ -201,14 +209,15 @@ def cross_validate(
 
     Raises:
         ConfigError: folds or repeats are out of range, a split is neither by group nor by time, a training would
-            begin with a trained model, or a forest is asked for beside one class.
+            begin with a trained model, or another classifier is asked for beside one class.
         DataError: the second configuration has other windows, or as the steps say.
-        ToolError: the random forest is asked for and scikit-learn is not installed, or as the steps say.
+        ToolError: the package of a classifier that is asked for is not installed, or as the steps say.
         ContractError, ModelError: as the steps say.
     """
     if folds < 2 or repeats < 1:
         raise ConfigError(f"cross-validation: {folds} folds, {repeats} repeats; give at least 2 folds and 1 repeat")
     config = with_split_of_source(config)
+    others = [name for name, wanted in zip(_CLASSIFIERS, (forest, minirocket), strict=True) if wanted]
     configs = {path: config} if against is None else {path: config, path / "against": with_split_of_source(against)}
     for one in configs.values():
         if one.data.split not in ("group", "time_blocks"):
@@ -216,10 +225,10 @@ def cross_validate(
                 f"cross-validation: split is {one.data.split!r}; folds are by group or by blocks of time, so leave "
                 "data.split out or set it to time_blocks"
             )
-        if forest and one.data.one_class is not None:
+        if others and one.data.one_class is not None:
             raise ConfigError(
-                "cross-validation: a random forest learns all classes, but data.one_class learns one alone; leave "
-                "--forest out"
+                "cross-validation: other classifiers learn all classes, but data.one_class learns one alone; leave "
+                "--forest and --minirocket out"
             )
         for key, other in (("start_from", one.start_from), ("teacher", one.teacher)):
             if other is not None:
@@ -230,6 +239,10 @@ def cross_validate(
     if forest and sklearn_version() is None:
         raise ToolError(
             "cross-validate --forest needs scikit-learn, which is not installed; pip install 'edge-seq[data]'"
+        )
+    if minirocket and not aeon_is_here():
+        raise ToolError(
+            "cross-validate --minirocket needs aeon, which is not installed; pip install 'edge-seq[rocket]'"
         )
     check_can_hold_runs(path, doing="cross-validation")
     made: list[_Repeat] = []
@@ -247,7 +260,7 @@ def cross_validate(
                 runs.append(open_run(folder))
                 done += 1
             names = load_run_float(runs[0]).labels
-            parts.append(_predict(runs, forest_seed=config.training.seed + repeat if forest else None))
+            parts.append(_predict(runs, others, seed=config.training.seed + repeat))
         made.append(_pool(parts))
     progress(total, total, "done")
     result = _score(made, names, folds=folds, seed=config.training.seed, note=split_note(config))
@@ -266,36 +279,37 @@ def _config_of(config: RunConfig, folds_of: RunConfig, folds: int, fold: int, re
     )
 
 
-def _predict(runs: Sequence[RunFolder], *, forest_seed: int | None) -> _Repeat:
-    """Predict the test windows of one fold, by the models of one or two configurations and by a forest.
+def _predict(runs: Sequence[RunFolder], others: Sequence[str], *, seed: int) -> _Repeat:
+    """Predict the test windows of one fold, by the models of one or two configurations and by other classifiers.
 
     Raises:
         DataError: the second configuration has other windows.
+        ToolError: the windows are too short for a classifier.
     """
+    from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
+
     model, windows = _test_of(runs[0])
     found = {
         words.FLOAT_MODEL: probabilities_of(model, windows.counts),
         words.INT_MODEL: probabilities_of(load_run_int(runs[0]), windows.counts),
     }
     for run in runs[1:]:
-        other, others = _test_of(run)
-        same = np.array_equal(windows.labels, others.labels) and np.array_equal(windows.groups, others.groups)
+        other, of_other = _test_of(run)
+        same = np.array_equal(windows.labels, of_other.labels) and np.array_equal(windows.groups, of_other.groups)
         if not same or model.labels != other.labels:
             raise DataError(
-                f"comparing cross-validations: {run.path} has {len(others.labels)} test windows of "
-                f"{len(set(others.groups.tolist()))} groups, {runs[0].path} has {len(windows.labels)} of "
+                f"comparing cross-validations: {run.path} has {len(of_other.labels)} test windows of "
+                f"{len(set(of_other.groups.tolist()))} groups, {runs[0].path} has {len(windows.labels)} of "
                 f"{len(set(windows.groups.tolist()))}, and they must have the same labels in the same order; give "
                 "--against a configuration of the same data"
             )
-        found[AGAINST_FLOAT] = probabilities_of(other, others.counts)
-        found[AGAINST_INT] = probabilities_of(load_run_int(run), others.counts)
-    if forest_seed is not None:
-        from edge_seq.training.baselines import random_forest_baseline
-
+        found[AGAINST_FLOAT] = probabilities_of(other, of_other.counts)
+        found[AGAINST_INT] = probabilities_of(load_run_int(run), of_other.counts)
+    if others:
         train = load_windows(runs[0].windows("train"), num_classes=model.num_classes)
-        found[words.RANDOM_FOREST] = random_forest_baseline(
-            train, windows, model.contract, model.num_classes, seed=forest_seed
-        )
+        baselines = {words.RANDOM_FOREST: random_forest_baseline, words.MINIROCKET: minirocket_baseline}
+        for name in others:
+            found[name] = baselines[name](train, windows, model.contract, model.num_classes, seed=seed)
     return _Repeat(windows.labels, windows.groups, found)
 
 
@@ -335,8 +349,7 @@ def _score(
 
     there = made[0].probabilities
     pairs = [
-        (words.FLOAT_MODEL, words.RANDOM_FOREST),
-        (words.INT_MODEL, words.RANDOM_FOREST),
+        *((own, other) for other in _CLASSIFIERS for own in (words.FLOAT_MODEL, words.INT_MODEL)),
         (words.FLOAT_MODEL, AGAINST_FLOAT),
         (words.INT_MODEL, AGAINST_INT),
     ]
@@ -351,6 +364,7 @@ def _score(
         note=note,
         models=ValidatedConfig(model(words.FLOAT_MODEL), model(words.INT_MODEL)),
         random_forest=model(words.RANDOM_FOREST) if words.RANDOM_FOREST in there else None,
+        minirocket=model(words.MINIROCKET) if words.MINIROCKET in there else None,
         against=ValidatedConfig(model(AGAINST_FLOAT), model(AGAINST_INT)) if AGAINST_INT in there else None,
         differences=differences or None,
     )

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
-from edge_seq.ir.kind_names import CELL_NAMES
+from edge_seq.ir.kind_names import CELL_NAMES, WeightBits
 from edge_seq.pipeline.choosing.untrained import measure_network
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training.config import TrainingConfig
@@ -29,10 +29,10 @@ from edge_seq.tuning.cost import TABLE, TargetCosts, context_bytes, costs_on, pa
 from firmware_export.toolchain.target import load_target
 
 LABELS = ("a", "b", "c", "d")
-CONV = {"kind": "conv", "units": 8, "kernel": 5, "stride": 2}
-SHAPES: tuple[tuple[int, str, dict[str, Any]], ...] = (
+CONV = {"kind": "conv", "units": 8, "kernel": 5, "stride": 2, "activation": "tanh"}
+SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits], ...] = (
     *(
-        (channels, "none", {"cell": cell, **options})
+        (channels, "none", {"cell": cell, **options}, 8)
         for cell in CELL_NAMES
         for channels, options in (
             (3, {"hidden_size": 8, "pooling": "last"}),
@@ -46,19 +46,30 @@ SHAPES: tuple[tuple[int, str, dict[str, Any]], ...] = (
             (3, {"hidden_size": 64, "front": [CONV | {"units": 16}], "pooling": "max"}),
         )
     ),
-    (3, "none", {"front": [CONV | {"units": 16}], "pooling": "mean"}),
-    (6, "none", {"front": [CONV | {"units": 32, "stride": 4}], "pooling": "mean"}),
-    (6, "none", {"front": [CONV | {"units": 16, "kernel": 9}], "hidden_size": 8, "pooling": "mean"}),
-    (9, "none", {"front": [CONV | {"units": 32, "kernel": 3, "stride": 1}], "hidden_size": 8, "pooling": "max"}),
-    (3, "none", {"dense": [16], "pooling": "mean_max"}),
-    (3, "none", {"dense": [32, 16], "pooling": "mean", "hidden_size": 32}),
-    (3, "none", {"pooling": "flatten", "hidden_size": 16}),
-    (6, "none", {"pooling": "flatten", "hidden_size": 32, "dense": [32]}),
-    (3, "none", {"pooling": "flatten", "hidden_size": 8, "dense": [64, 16], "cell": "gru"}),
-    (3, "difference", {"pooling": "mean"}),
-    (6, "difference", {"pooling": "max"}),
-    (3, "remove_gravity", {"pooling": "mean"}),
-    (6, "remove_gravity", {"pooling": "max"}),
+    *(
+        (channels, "none", {"cell": cell, **options}, 4)
+        for cell in CELL_NAMES
+        for channels, options in (
+            (3, {"hidden_size": 16, "pooling": "mean"}),
+            (6, {"hidden_size": 32, "num_layers": 2, "pooling": "max"}),
+            (3, {"hidden_size": 48, "front": [CONV | {"units": 16}], "pooling": "mean"}),
+        )
+    ),
+    (3, "none", {"front": [CONV | {"units": 16}], "pooling": "mean"}, 8),
+    (6, "none", {"front": [CONV | {"units": 32, "stride": 4}], "pooling": "mean"}, 8),
+    (6, "none", {"front": [CONV | {"units": 16, "kernel": 9}], "hidden_size": 8, "pooling": "mean"}, 8),
+    (9, "none", {"front": [CONV | {"units": 32, "kernel": 3, "stride": 1}], "hidden_size": 8, "pooling": "max"}, 8),
+    (6, "none", {"front": [CONV | {"units": 16, "activation": "relu"}], "pooling": "mean"}, 8),
+    (3, "none", {"front": [CONV | {"units": 32, "stride": 1, "activation": "relu"}], "hidden_size": 8}, 8),
+    (3, "none", {"dense": [16], "pooling": "mean_max"}, 8),
+    (3, "none", {"dense": [32, 16], "pooling": "mean", "hidden_size": 32}, 8),
+    (3, "none", {"pooling": "flatten", "hidden_size": 16}, 8),
+    (6, "none", {"pooling": "flatten", "hidden_size": 32, "dense": [32]}, 8),
+    (3, "none", {"pooling": "flatten", "hidden_size": 8, "dense": [64, 16], "cell": "gru"}, 8),
+    (3, "difference", {"pooling": "mean"}, 8),
+    (6, "difference", {"pooling": "max"}, 8),
+    (3, "remove_gravity", {"pooling": "mean"}, 8),
+    (6, "remove_gravity", {"pooling": "max"}, 8),
 )
 PAIRS = ((3, "difference", {"pooling": "mean"}), (6, "none", {"pooling": "max"}))  # measured with and without:
 ADDED = {"companding": ("companding 5", "companded_value"), "magnitude": ("magnitude", "magnitude")}  # text, work
@@ -76,18 +87,18 @@ def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
     codes: list[tuple[tuple[str, ...], float]] = []
     works: list[tuple[dict[str, int], int]] = []
     bases, unit = set(), ""
-    for index, (channels, step, options) in enumerate(SHAPES):
+    for index, (channels, step, options, bits) in enumerate(SHAPES):
         config = TrainingConfig.model_validate(options)
         contract = contract_of(channels, step, SAMPLES[index % len(SAMPLES)])
-        found = measure_network(config, contract, LABELS, target)
+        found = measure_network(config, contract, LABELS, target, bits)
         assert found.sizes is not None
         assert found.steps is not None
         unit = found.steps.unit
-        weights = weight_bytes(config, contract, len(LABELS))
+        weights = weight_bytes(config, contract, len(LABELS), bits)
         assert found.sizes.weights == weights, (options, found.sizes.weights, weights)
         texts = sum(len(channel.name) for channel in contract.channels)
-        codes.append((parts_of(config, contract), found.sizes.flash - weights - texts))
-        works.append((dict(work_of(config, contract, len(LABELS))), found.steps.window))
+        codes.append((parts_of(config, contract, bits), found.sizes.flash - weights - texts))
+        works.append((dict(work_of(config, contract, len(LABELS), bits)), found.steps.window))
         bases.add(found.sizes.ram - context_bytes(config, contract, len(LABELS)))
         say(f"{target_name} {index + 1}/{len(SHAPES)}: {found.sizes.flash} bytes, {found.steps.window} {unit}")
     assert len(bases) == 1, bases

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +86,10 @@ class Audit:
         """True if no finding is an error."""
         return all(finding.severity != "error" for finding in self.findings)
 
+    def with_findings(self, findings: Sequence[Finding]) -> Audit:
+        """The same audit with further findings in their places."""
+        return replace(self, findings=_in_order([*self.findings, *findings]))
+
 
 def audit(
     source: DataSource,
@@ -133,12 +137,16 @@ def audit(
     return Audit(
         source=source,
         facts=tuple(facts),
-        findings=tuple(sorted(findings, key=lambda one: _ORDER[one.severity])),
+        findings=_in_order(findings),
         notes=count_notes(seen.notes),
         histograms=seen.histograms,
         stretches=tuple(one for label in sorted(seen.stretches) for one in seen.stretches[label]),
         sample=sample,
     )
+
+
+def _in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda one: _ORDER[one.severity]))
 
 
 @dataclass

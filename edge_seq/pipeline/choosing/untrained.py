@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from edge_seq.ir.contract import SensorContract
+from edge_seq.ir.kind_names import WeightBits
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
@@ -20,13 +21,16 @@ from firmware_export.toolchain.target import Target
 _LOUDNESS = 300  # standard deviation of the counts
 
 
-def untrained_model(config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...]) -> IntModel:
+def untrained_model(
+    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], bits: WeightBits = 8
+) -> IntModel:
     """Make the integer model of a configuration with untrained weights from a fixed seed.
 
     Args:
         config: shape of the network.
         contract: sensor contract with the window length T.
         labels: K class names.
+        bits: bits of the recurrent layers' weights on states.
     """
     from edge_seq.frontends.from_torch import from_torch
     from edge_seq.training.untrained import untrained_weights
@@ -44,19 +48,26 @@ def untrained_model(config: TrainingConfig, contract: SensorContract, labels: tu
         dense_activations=(config.dense_activation,) * len(config.dense),
     )
     noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, contract.window_length, contract.num_channels))
-    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)))
+    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)), (bits,))
 
 
 def measure_network(
-    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], target: Target
+    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], target: Target, bits: WeightBits = 8
 ) -> Measurement:
     """Build the network of a configuration for a target, and count its instructions.
+
+    Args:
+        config: shape of the network.
+        contract: sensor contract with the window length T.
+        labels: K class names.
+        target: chip to build for.
+        bits: bits of the recurrent layers' weights on states.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing.
         ToolError: the network does not compile or does not fit on the target.
     """
-    model = untrained_model(config, contract, labels)
+    model = untrained_model(config, contract, labels, bits)
     counts = np.zeros((1, contract.window_length, contract.num_channels), np.int16)
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "c"

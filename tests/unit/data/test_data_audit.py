@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tomli_w
 
 from edge_seq.data import readers
 from edge_seq.data.audit.audit import Audit, audit
@@ -333,6 +334,26 @@ def test_a_rate_that_linear_resampling_refuses_is_an_error(tmp_path):
     assert 'would alias vibration there. Set resample = "lowpass"' in one.message
 
 
+@pytest.mark.parametrize(
+    ("companding", "step", "message"),
+    [
+        (4, "difference", None),
+        (11, "difference", r"next to no effect\. Give a value near [78], or leave companding out"),
+        (13, "difference", r"2\^13 = 8,192 counts, .* no effect, and differences below 4 counts are lost\. Give"),
+        (13, "none", None),  # of values around 4,096 counts
+    ],
+)
+def test_a_logarithm_far_above_the_data_is_a_warning(tmp_path, companding, step, message):
+    takes = clean()
+    if step == "none":
+        takes = [dataclasses.replace(take, xyz=take.xyz + 1.0) for take in takes]
+    table = write(takes, tmp_path, preprocessing={"step": step, "companding": companding})
+    (tmp_path / "takes.toml").write_text(tomli_w.dumps(table))
+    texts = [one.message for one in check_data(tmp_path / "takes.toml").found.findings if one.check == "companding"]
+    assert len(texts) == (message is not None)
+    assert all(re.search(message, text) for text in texts), texts
+
+
 def test_what_was_asked_for_is_a_note(tmp_path):
     takes = edit(time=lambda t: t.time * 2)(clean())
     takes = edit(5, time=jump)(takes)
@@ -446,8 +467,6 @@ def test_intervals_of_recordings_whose_rows_lie_apart(tmp_path, monkeypatch, par
 
 @pytest.fixture
 def source_file(tmp_path: Path) -> Path:
-    import tomli_w
-
     path = tmp_path / "takes.toml"
     path.write_text(tomli_w.dumps(write(clean(), tmp_path)))
     return path

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.ir.kind_names import WeightBits
 from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
@@ -33,22 +34,27 @@ def contract_of(channels: int, samples: int, step: str = "none") -> SensorContra
 
 
 @pytest.mark.parametrize(
-    ("channels", "step", "options"),
+    ("channels", "step", "options", "bits"),
     [
-        (3, "none", {"cell": "gru", "hidden_size": 7}),
-        (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}),
-        (2, "none", {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]}),
-        (3, "none", {"cell": "rnn", "hidden_size": 5, "pooling": "flatten"}),
-        (2, "none", {"cell": "gru", "hidden_size": 3, "pooling": "flatten", "dense": [9, 6], "front": [CONV]}),
-        (3, "remove_gravity", {"cell": "rnn", "hidden_size": 6, "dense": [7], "front": [CONV, CONV], "pooling": "max"}),
+        (3, "none", {"cell": "gru", "hidden_size": 7}, 8),
+        (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}, 4),
+        (2, "none", {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]}, 4),
+        (3, "none", {"cell": "rnn", "hidden_size": 5, "pooling": "flatten"}, 4),
+        (2, "none", {"cell": "gru", "hidden_size": 3, "pooling": "flatten", "dense": [9, 6], "front": [CONV]}, 4),
+        (
+            3,
+            "remove_gravity",
+            {"cell": "rnn", "hidden_size": 6, "dense": [7], "front": [CONV] * 2, "pooling": "max"},
+            8,
+        ),
     ],
 )
 def test_bytes_of_weights_and_context_are_those_of_the_export(
-    channels: int, step: str, options: Options, tmp_path: Path
+    channels: int, step: str, options: Options, bits: WeightBits, tmp_path: Path
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 12, step)
-    model = untrained_model(config, contract, LABELS)
-    assert weight_bytes(config, contract, len(LABELS)) == pack_model(model).num_bytes
+    model = untrained_model(config, contract, LABELS, bits)
+    assert weight_bytes(config, contract, len(LABELS), bits) == pack_model(model).num_bytes
     export_c(model, make_golden(model, np.zeros((1, 12, channels), np.int16)), tmp_path)
     stated = json.loads((tmp_path / "manifest.json").read_text())["bytes"]
     assert context_bytes(config, contract, len(LABELS)) + CONTEXT_HEADER_BYTES_32BIT == stated["context_32bit"]
@@ -59,6 +65,13 @@ def test_a_cost_of_flatten_that_was_not_measured_is_not_guessed() -> None:
     without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "flatten"})
     with pytest.raises(ConfigError, match="the cost of the readout flatten on this target is not known from its shape"):
         network_cost(config, contract_of(3, 12), len(LABELS), without)
+
+
+def test_a_cost_of_4_bits_that_was_not_measured_is_not_guessed() -> None:
+    config, known = TrainingConfig(), costs_on("cortex_m4")
+    without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "lstm_4_bits"})
+    with pytest.raises(ConfigError, match="the cost of lstm with weights of 4 bits on this target is not known"):
+        network_cost(config, contract_of(3, 12), len(LABELS), without, bits=4)
 
 
 @pytest.mark.parametrize(("part", "text"), [("companding", "companding 5"), ("magnitude", "magnitude")])
@@ -72,29 +85,31 @@ def test_a_cost_of_preprocessing_that_was_not_measured_is_not_guessed(part: str,
 @pytest.mark.slow
 @pytest.mark.parametrize("target", list(known_targets()))
 @pytest.mark.parametrize(
-    ("channels", "step", "options"),
+    ("channels", "step", "options", "bits"),
     [
-        (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}),
-        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}),
-        (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}),
-        (6, "remove_gravity, shift 6, magnitude", {"cell": "gru", "hidden_size": 20, "pooling": "mean"}),
-        (3, "difference, magnitude, companding 3", {"cell": "rnn", "hidden_size": 16, "pooling": "max"}),
-        (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}),
-        (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}),
-        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}),
+        (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}, 8),
+        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, 8),
+        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, 4),
+        (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}, 8),
+        (6, "remove_gravity, shift 6, magnitude", {"cell": "gru", "hidden_size": 20, "pooling": "mean"}, 8),
+        (3, "difference, magnitude, companding 3", {"cell": "rnn", "hidden_size": 16, "pooling": "max"}, 8),
+        (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}, 8),
+        (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}, 8),
+        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}, 8),
+        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"activation": "tanh"}]}, 4),
     ],
 )
 def test_cost_of_networks_that_were_not_fitted_is_within_some_percent_of_the_measured_one(
-    channels: int, step: str, options: Options, target: str
+    channels: int, step: str, options: Options, bits: WeightBits, target: str
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 64, step)
     try:
-        found = measure_network(config, contract, LABELS, load_target(target))
+        found = measure_network(config, contract, LABELS, load_target(target), bits)
     except MissingToolError as error:
         pytest.skip(str(error))
     assert found.sizes is not None
     assert found.steps is not None
-    cost = network_cost(config, contract, len(LABELS), costs_on(target))
+    cost = network_cost(config, contract, len(LABELS), costs_on(target), bits=bits)
     assert cost.ram_bytes == found.sizes.ram
     assert cost.weight_bytes == found.sizes.weights
     assert cost.flash_bytes == pytest.approx(found.sizes.flash, rel=0.04)

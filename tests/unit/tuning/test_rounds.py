@@ -123,6 +123,9 @@ def test_candidates_have_gains_that_suit_convolutions_and_trainings_of_like_leng
     assert {one.input_gain for one in drawn if one.front == "none"} == set(space.choices["input_gain"])
     assert max(one.steps * one.batch_size for one in (*first, *drawn, *changed)) == 1600 * 64
     assert {one.steps for one in drawn} == {400, 800, 1600, 3200}
+    assert max(one.steps for one in (*drawn, *changed) if one.cell != "lstm") == 800
+    without = space_of(SearchConfig(cells=("gru",)), CONTRACT, own_steps=True)
+    assert max(without.random(rng).steps for _ in range(50)) == 3200
 
 
 def test_an_interrupted_search_does_the_same_trials_as_one_that_was_not() -> None:

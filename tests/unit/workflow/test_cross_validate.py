@@ -6,10 +6,12 @@ import importlib.util
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config, quote
 from edge_seq.pipeline.prepare import prepare
@@ -64,11 +66,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def validated(source: Path, folder: Path) -> CrossValidation:
-    """An LSTM against a GRU whose training windows are denser, and against a forest."""
+    """An LSTM against a GRU whose training windows are denser, a forest, and a majority guess in place of MiniRocket,
+    whose package the tests run without."""
+
+    def stands_for_minirocket(train: Windows, test: Windows, *_: Any, **__: Any) -> np.ndarray:
+        return baselines.majority_baseline(train.labels, len(test.labels), 4)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(baselines, "_TREES", 15)
+        patch.setattr(baselines, "minirocket_baseline", stands_for_minirocket)
+        patch.setattr("edge_seq.workflow.cross_validate.aeon_is_here", lambda: True)
         gru = config_of(source, "training.cell=gru", "data.training_stride=5")
-        return cross_validate(folder, config_of(source), folds=FOLDS, repeats=REPEATS, against=gru, forest=True)
+        return cross_validate(
+            folder, config_of(source), folds=FOLDS, repeats=REPEATS, against=gru, forest=True, minirocket=True
+        )
 
 
 def groups_of(place: Path, repeat: int) -> list[set[str]]:
@@ -116,6 +127,8 @@ def test_differences_are_paired(validated: CrossValidation) -> None:
     assert [(one.better, one.than) for one in validated.differences] == [
         ("float model", "random forest"),
         ("integer model", "random forest"),
+        ("float model", "MiniRocket and ridge"),
+        ("integer model", "MiniRocket and ridge"),
         ("float model", "second float model"),
         ("integer model", "second integer model"),
     ]
@@ -133,7 +146,12 @@ def test_the_result_shows_itself_and_is_read_back(validated: CrossValidation, fo
     assert load_result(folder / "cross_validation.json", CrossValidation) == validated
     table = validated.to_dict()
     assert list(table)[:5] == ["folds", "repeats", "split", "float", "int"]
-    assert set(table) - {"folds", "repeats", "split", "float", "int"} == {"random_forest", "against", "differences"}
+    assert set(table) - {"folds", "repeats", "split", "float", "int"} == {
+        "random_forest",
+        "minirocket",
+        "against",
+        "differences",
+    }
     for shown in (str(validated), validated._repr_html_()):
         assert "integer model less random forest" in shown
         assert "second float model, repeat 2" in shown
@@ -166,12 +184,14 @@ def test_a_second_configuration_of_other_data_is_refused(source: Path, tmp_path:
         cross_validate(tmp_path / "folds", config_of(source), folds=FOLDS, against=config_of(others))
 
 
-def test_without_scikit_learn_the_forest_is_refused_before_the_work(
+def test_without_their_packages_other_classifiers_are_refused_before_the_work(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(ToolError, match=r"--forest needs scikit-learn, .* pip install 'edge-seq.data.'"):
         cross_validate(tmp_path / "folds", config_of(source), folds=FOLDS, forest=True)
+    with pytest.raises(ToolError, match=r"--minirocket needs aeon, .* pip install 'edge-seq.rocket.'"):
+        cross_validate(tmp_path / "folds", config_of(source), folds=FOLDS, minirocket=True)
     assert not (tmp_path / "folds").exists()
 
 

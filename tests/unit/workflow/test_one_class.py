@@ -228,7 +228,7 @@ def test_what_does_not_go_with_one_class_is_refused(overrides: list[str], messag
 
 def test_a_forest_beside_one_class_is_refused(tmp_path: Path) -> None:
     config = load_config(None, ["data.one_class.normal=parked"])
-    with pytest.raises(ConfigError, match=r"a random forest learns all classes, but data.one_class learns one alone"):
+    with pytest.raises(ConfigError, match=r"other classifiers learn all classes, but data.one_class learns one alone"):
         cross_validate(tmp_path, config, folds=2, forest=True)
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config, quote
 from edge_seq.pipeline.simulate import simulate_to_file
@@ -46,6 +47,11 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> RunConfig:
     return load_config(None, [f"data.source={quote(str(folder / 'drives.toml'))}", *SMALL])
 
 
+def _majority(train: Windows, test: Windows, _contract: object, classes: int, *, seed: int) -> np.ndarray:
+    assert seed == 3
+    return baselines.majority_baseline(train.labels, len(test.labels), classes)
+
+
 @pytest.fixture(autouse=True)
 def small_forest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(baselines, "_TREES", 15)
@@ -58,7 +64,8 @@ def test_seeds_give_what_evaluate_gives(
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('name = "drives"\n', encoding="utf-8")
     out = tmp_path / "runs"
-    options = ["--out", str(out), "--seeds", "3", "5", "--forest"]
+    options = ["--out", str(out), "--seeds", "3", "5", "--forest", "--minirocket"]
+    monkeypatch.setitem(seeds.OTHERS, "minirocket", _majority)  # the tests run without MiniRocket's package
     monkeypatch.setattr(sys, "argv", ["seeds.py", str(recipe), source, *SMALL, *options])
     seeds.main()
     found = load_json(out / "seeds.json")
@@ -75,6 +82,11 @@ def test_seeds_give_what_evaluate_gives(
     assert found["forest"]["accuracy"]["value"] == pytest.approx(forest)
     above = found["int"]["accuracy"]["mean"] - forest
     assert found["above_forest"]["accuracy"]["mean"] == pytest.approx(above)
+    assert metrics[0].majority is not None
+    guess = metrics[0].majority.accuracy.value
+    assert found["minirocket"]["accuracy"]["value"] == pytest.approx(guess)
+    assert found["above_minirocket"]["accuracy"]["mean"] == pytest.approx(found["int"]["accuracy"]["mean"] - guess)
+    assert "integer above MiniRocket: accuracy" in text
     windows = load_windows(open_run(out / "seed_3").windows("test"), num_classes=4)
     assert set(found["accuracy_of_group"]) == set(windows.groups.tolist())
     assert np.sum(found["confusion"]) == 2 * len(windows.labels)
