@@ -28,7 +28,7 @@ def command(
         Path | None,
         typer.Option(
             help="Second configuration (TOML). It is trained on the same folds, and the differences of the scores are "
-            "printed."
+            "printed. If it names no data source, that of --data is taken."
         ),
     ] = None,
     forest: Annotated[
@@ -57,13 +57,17 @@ def command(
     Example: edge-seq cross-validate datasets/recipes/hapt.toml --folds 5 --repeats 2 --out runs/hapt_folds
 
     Example: edge-seq cross-validate my.toml --set training.cell=gru --against my.toml --forest --out runs/gru_or_lstm
+
+    Example: edge-seq cross-validate --data my_source.toml --against study/points/3/config.toml --minirocket
     """
-    from edge_seq.pipeline.config import load_config, quote
+    from edge_seq.pipeline.config import SIMULATOR, load_config, quote
     from edge_seq.workflow.cross_validate import cross_validate
 
     source = [] if data is None else [f"data.source={quote(str(data))}"]
     first = load_config(config, source + (override or []))
-    second = None if against is None else load_config(against, source)
+    second = None if against is None else load_config(against)
+    if second is not None and second.data.source == SIMULATOR:  # it names none, so both are for --data
+        second = load_config(against, source)
     runs = folds * repeats * (1 if second is None else 2)
     with progress("cross-validating", runs, quiet=as_json) as update:
         result = cross_validate(

@@ -23,7 +23,7 @@ from edge_seq.support.json_tables import load_result
 from edge_seq.training import baselines
 from edge_seq.workflow.cross_validate import CrossValidation, _config_of, cross_validate
 from edge_seq.workflow.folder import load_run_config, open_run
-from tests.cli.conftest import ok
+from tests.cli.conftest import edge_seq, ok
 
 pytest.importorskip("torch")
 pytest.importorskip("sklearn")
@@ -173,6 +173,11 @@ def test_the_command_compares_and_resumes(
     assert found["float"]["repeats"] == validated.models.to_dict()["float"]["repeats"][:1]
     assert found["out"] == str(tmp_path / "out")
     assert [one["than"] for one in found["differences"]] == ["second float model", "second integer model"]
+    with second.open("a") as file:
+        file.write(f"source = {quote(str(make_source(tmp_path, drives=9, seed=1)))}\n")
+    refused = edge_seq(*command, "--against", second)
+    assert refused.code == 2
+    assert "against/repeat_1/fold_1 holds a run of another configuration" in refused.err  # of its own data source
     out = ok(*command, "--forest").out
     assert "float model less random forest" in out
     assert "random forest: accuracy" in out
