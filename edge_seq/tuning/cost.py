@@ -88,6 +88,7 @@ def costs_on(target: str) -> TargetCosts:
 # Parts that a target's entry may lack: then a network with them is refused, not counted without them.
 _NOT_EVERYWHERE = {
     "flatten": "the readout flatten",
+    "conv_values": "a convolution behind another one",
     "companding": "companding",
     "magnitude": "magnitude",
     **{f"{cell}_4_bits": f"{cell} with weights of 4 bits" for cell in CELL_NAMES},
@@ -137,16 +138,20 @@ def network_cost(
 def parts_of(config: TrainingConfig, contract: SensorContract, bits: WeightBits = 8) -> tuple[str, ...]:
     """Names of the parts of a network that need code of their own."""
     pre = contract.preprocessing.step
+    above = config.num_layers > 1 or bool(config.front)
     return (
         "runtime",
         *(f"conv_{'values' if index else 'features'}" for index, one in enumerate(config.front) if one.kind == "conv"),
         *(f"time_{one.kind}" for one in config.front if one.kind != "conv"),
-        config.cell,
-        *((f"{config.cell}_above",) if config.num_layers > 1 or config.front else ()),
-        *((f"{config.cell}_4_bits",) if bits == 4 and config.hidden_size > QUAD else ()),
+        *(
+            (f"{config.cell}_4_bits", *(("above_4_bits",) if above else ()))
+            if _is_narrow(config, bits)
+            else (config.cell, *((f"{config.cell}_above",) if above else ()))
+        ),
         *Readout(config.pooling).statistics,
         *(("flatten",) if config.pooling == "flatten" else ()),
-        *(("dense",) if config.dense else ()),
+        # The rows that see the states of all steps are not those of a dense layer.
+        *(("dense",) if len(config.dense) > (config.pooling == "flatten") else ()),
         *((pre,) if pre != "none" else ()),
         *(("companding",) if contract.preprocessing.companding is not None else ()),
         *(("magnitude",) if contract.magnitude_axes else ()),
@@ -184,6 +189,12 @@ def _quads(units: int, bits: WeightBits) -> tuple[int, int]:
     12)."""
     quads = padded(units) // QUAD
     return (quads, 0) if bits == 8 else (quads % 2, quads // 2)
+
+
+def _is_narrow(config: TrainingConfig, bits: WeightBits) -> bool:
+    """True if the recurrent layers have weights of 4 bits, and so a kernel of their own. A layer that has two quads
+    side by side nowhere has 8 bits."""
+    return bits == 4 and config.hidden_size > QUAD
 
 
 def _recurrent(cell: str, units: int, inputs: int, *, raw: bool, bits: WeightBits) -> int:
@@ -245,20 +256,23 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
         else:
             work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
         samples = outputs
-    cell, units = config.cell, config.hidden_size
-    rows_of = units if cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
+    units = config.hidden_size
+    cell = f"{config.cell}_4_bits" if _is_narrow(config, bits) else config.cell
+    rows_of = units if config.cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
     for _ in range(config.num_layers):
         work[f"{cell}_step"] += samples
         work[f"{cell}_unit"] += samples * rows_of
         quads, pairs = _quads(units, bits)
         work[f"{cell}_state_quad"] += samples * rows_of * quads
-        work[f"{cell}_state_pair"] += samples * rows_of * pairs
+        if pairs:
+            work[f"{cell}_state_pair"] += samples * rows_of * pairs
         if raw:
             work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
         else:
             quads, pairs = _quads(inputs, bits)
             work[f"{cell}_quad"] += samples * rows_of * quads
-            work[f"{cell}_pair"] += samples * rows_of * pairs
+            if pairs:
+                work[f"{cell}_pair"] += samples * rows_of * pairs
         inputs, raw = units, False
     for statistic in Readout(config.pooling).statistics:
         work[f"{statistic}_unit"] += samples * units

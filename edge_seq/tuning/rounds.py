@@ -21,7 +21,7 @@ from edge_seq.scores.metrics import macro_f1
 from edge_seq.support.errors import ConfigError
 from edge_seq.tuning.config import Budget
 from edge_seq.tuning.cost import NetworkCost
-from edge_seq.tuning.space import Candidate, Space
+from edge_seq.tuning.space import Candidate, Space, suits
 from edge_seq.tuning.trial import Confusion, Trial, TrialResult
 
 FIRST_ROUND, LATER_ROUNDS = 12, 27  # candidates
@@ -29,6 +29,7 @@ KEEP_ONE_OF = 3
 FEWEST = 3  # candidates of a round
 RANDOM_SHARE = 0.25  # of the candidates of a later round
 PARENTS = 6
+LARGE_SHARE = 1 / 6  # of the budget, for one candidate
 TRIES = 50  # draws of a candidate that is new and within the limits
 
 
@@ -140,12 +141,6 @@ def round_size(plan: Plan, progress: Progress, *, first: bool) -> int:
     most = FIRST_ROUND if first else LATER_ROUNDS
     if first and plan.budget.trials is None:
         return most  # what a trial takes is not known yet
-    return _affordable(plan, progress, most, at=0, fewest=FEWEST)
-
-
-def _affordable(plan: Plan, progress: Progress, most: int, *, at: int, fewest: int) -> int:
-    """Largest number of candidates, from ``fewest`` to ``most``, that the rest of the budget takes from level ``at``
-    through the last one; 0 if it takes none."""
     folds = [min(level.folds or plan.folds, plan.folds) for level in LEVELS]
     if plan.budget.trials is not None:
         left, price = float(plan.budget.trials - progress.done), [1.0] * len(LEVELS)
@@ -154,34 +149,32 @@ def _affordable(plan: Plan, progress: Progress, most: int, *, at: int, fewest: i
         price = [sum(times) / max(1, len(times)) / plan.workers for times in progress.by_level]
 
     def total(count: int) -> float:
-        levels = zip(_halved(count, at), folds[at:], price[at:], strict=True)
-        return sum(n * of_level * each for n, of_level, each in levels)
+        return sum(n * of_level * each for n, of_level, each in zip(_halved(count), folds, price, strict=True))
 
-    return next((count for count in range(most, fewest - 1, -1) if total(count) <= left), 0)
+    return next((count for count in range(most, FEWEST - 1, -1) if total(count) <= left), 0)
 
 
-def _halved(count: int, at: int = 0) -> list[int]:
-    """Number of candidates of each level from ``at`` on.
+def _halved(count: int) -> list[int]:
+    """Number of candidates of each level.
 
-    >>> _halved(27), _halved(4), _halved(4, at=1)
-    ([27, 9, 3], [4, 2, 1], [4, 2])
+    >>> _halved(27), _halved(4)
+    ([27, 9, 3], [4, 2, 1])
     """
     counts = [count]
-    for _ in LEVELS[at + 1 :]:
+    for _ in LEVELS[1:]:
         counts.append(-(-counts[-1] // KEEP_ONE_OF))
     return counts
 
 
 def _round(plan: Plan, progress: Progress, candidates: list[Candidate], index: int, do: Do) -> None:
     scores: list[float] = []
+    seconds_of_a_step: dict[Candidate, float] = {}
     for at, (level, count) in enumerate(zip(LEVELS, _halved(len(candidates)), strict=True)):
+        chosen = candidates
         if at:
-            # Longer trainings than expected leave less for the next level; one candidate always goes on.
-            known = bool(progress.by_level[-1])
-            most = max(1, _affordable(plan, progress, count, at=at, fewest=1)) if known else count
-            chosen = survivors(candidates, scores, plan.cost, most)
-        else:
-            chosen = candidates
+            chosen = survivors(candidates, scores, plan.cost, count)
+            if plan.budget.seconds is not None and chosen:
+                chosen = _in_time(plan, progress, chosen, at, seconds_of_a_step)
         of_each = {one: level.trials(one, folds=plan.folds, first=index) for one in chosen}
         trials = [trial for trials in of_each.values() for trial in trials]
         do([t for t in trials if t.key not in progress.results and t.key not in progress.refused], progress)
@@ -191,8 +184,33 @@ def _round(plan: Plan, progress: Progress, candidates: list[Candidate], index: i
             found = [progress.results[t.key] for t in trials if t.key in progress.results]
             if len(found) == len(trials):
                 candidates.append(one)
+                seconds_of_a_step[one] = sum(r.seconds for r in found) / sum(r.steps for r in found)
                 scores.append(score_of([r.int_by_group or r.by_group for r in found]))
     progress.complete += candidates
+
+
+def _in_time(
+    plan: Plan, progress: Progress, chosen: Sequence[Candidate], at: int, seconds_of_a_step: Mapping[Candidate, float]
+) -> list[Candidate]:
+    """Candidates, in the order of their worth, that the rest of the budget takes from level ``at`` on, by the time of
+    their shorter trainings; the quickest one if it takes none. Of those of a level, one of three reaches the next. One
+    that alone would take a large share of the whole budget is left out where others do not."""
+
+    def seconds(candidate: Candidate) -> float:
+        return sum(
+            seconds_of_a_step[candidate] * trial.steps / plan.workers / float(KEEP_ONE_OF**later)
+            for later, level in enumerate(LEVELS[at:])
+            for trial in level.trials(candidate, folds=plan.folds, first=0)
+        )
+
+    whole = plan.budget.seconds or 0.0
+    left = whole - progress.spent(plan)
+    kept: list[Candidate] = []
+    for one in [one for one in chosen if seconds(one) <= LARGE_SHARE * whole] or chosen:
+        if seconds(one) <= left:
+            kept.append(one)
+            left -= seconds(one)
+    return kept or [min(chosen, key=seconds)]
 
 
 def score_of(parts: Sequence[Mapping[str, Confusion]]) -> float:
@@ -290,6 +308,7 @@ def check_something_fits(plan: Plan, limits: str) -> None:
         for pooling in choices["pooling"]
         for length in choices["window_length"]
         for step in choices["preprocessing"]
+        if suits(front, length)
     ]
     if not any(plan.fits(plan.cost(one)) for one in smallest):
         one = min(smallest, key=lambda one: plan.cost(one).flash_bytes)

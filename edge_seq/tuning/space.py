@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
@@ -16,16 +17,23 @@ from edge_seq.support.results import Result, to_plain, written
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import SearchConfig
 
-# Convolutions before the recurrent layers: units and stride; kernel 5, tanh. Outputs with relu grow with the gain and
-# with rare large inputs, until the integer weights behind them do not fit (docs/results/search.md).
-FRONTS: dict[str, tuple[int, int] | None] = {
-    "none": None,
-    "8/2": (8, 2),
-    "16/2": (16, 2),
-    "16/4": (16, 4),
-    "32/4": (32, 4),
+# Convolutions before the recurrent layers: units and stride of each; kernel 5, tanh. Outputs with relu grow with the
+# gain and with rare large inputs, until the integer weights behind them do not fit (docs/results/search.md).
+FRONTS: dict[str, tuple[tuple[int, int], ...]] = {
+    "none": (),
+    "8/2": ((8, 2),),
+    "16/2": ((16, 2),),
+    "16/4": ((16, 4),),
+    "32/4": ((32, 4),),
+    "16/4 16/4": ((16, 4), (16, 4)),
+    "16/4 32/4": ((16, 4), (32, 4)),
+    "16/4 16/4 16/4": ((16, 4), (16, 4), (16, 4)),
+    "16/4 16/4 32/4": ((16, 4), (16, 4), (32, 4)),
 }
 KERNEL = 5
+MOST_STEPS_OF_CELL = 256  # of the recurrent layers in a window: more take long to train, and their memory fades
+FEWEST_STEPS_OF_CELL = 16  # behind more than one convolution
+USUAL_WINDOW = 128  # samples
 STEPS = (400, 800, 1600, 3200)  # optimiser steps
 MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolution
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
@@ -41,7 +49,7 @@ class Candidate(Result):
     Attributes:
         cell, hidden_size, num_layers: recurrent layers.
         four_bits: True for weights of 4 bits on states, instead of 8.
-        front: convolution before them, units/stride, or ``none``.
+        front: convolutions before them, units/stride of each, or ``none``.
         pooling: readout.
         preprocessing: step of the sensor contract.
         companding: bits of its companding; None for none.
@@ -92,10 +100,9 @@ class Candidate(Result):
         """The network in words.
 
         >>> Candidate("gru", 24, front="16/2", pooling="mean_max", four_bits=True).network
-        'conv 16 stride 2, gru 24 of 4 bits, mean and max of states'
+        'conv 16 stride 2, gru 24 of 4 bits, mean and largest of states'
         """
-        made = FRONTS[self.front]
-        conv = "" if made is None else f"conv {made[0]} stride {made[1]}, "
+        conv = "".join(f"conv {units} stride {stride}, " for units, stride in FRONTS[self.front])
         layers = f"{self.cell} {self.hidden_size}" + (f" x {self.num_layers}" if self.num_layers > 1 else "")
         layers += " of 4 bits" * self.four_bits
         return f"{conv}{layers}, {POOLING_TEXTS[self.pooling]}"
@@ -131,7 +138,6 @@ class Candidate(Result):
 
     def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
         """The configuration of a training with so many windows and at least so many optimiser steps."""
-        made = FRONTS[self.front]
         units = [channel.unit for channel in contract.channels]
         gains = {
             name: self.input_gain * self.rate_gain
@@ -142,9 +148,10 @@ class Candidate(Result):
         }
         table: dict[str, Any] = {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
-            "front": []
-            if made is None
-            else [{"units": made[0], "kernel": KERNEL, "stride": made[1], "activation": "tanh"}],
+            "front": [
+                {"units": outputs, "kernel": KERNEL, "stride": stride, "activation": "tanh"}
+                for outputs, stride in FRONTS[self.front]
+            ],
             "channel_gains": gains,
             "epochs": max(1, round(steps / -(-windows // self.batch_size))),
             "augmentation": {
@@ -156,6 +163,23 @@ class Candidate(Result):
             "seed": seed,
         }
         return TrainingConfig.model_validate(table)
+
+
+def suits(front: str, window_length: int) -> bool:
+    """True if the recurrent layers behind convolutions have neither too many steps in a window nor too few.
+
+    >>> [front for front in FRONTS if suits(front, 1000)]
+    ['16/4', '32/4', '16/4 16/4', '16/4 32/4', '16/4 16/4 16/4', '16/4 16/4 32/4']
+    """
+    steps = -(-window_length // _stride(front))
+    if len(FRONTS[front]) > 1 and steps < FEWEST_STEPS_OF_CELL:
+        return False
+    return steps <= MOST_STEPS_OF_CELL and (front == "none" or window_length >= SHORTEST_FOR_CONVOLUTION)
+
+
+def _stride(front: str) -> int:
+    """Samples of a window for each step of the recurrent layers."""
+    return math.prod(stride for _, stride in FRONTS[front])
 
 
 _AS_THEY_ARE = (
@@ -196,8 +220,10 @@ class Space:
         return self._trainable(made)
 
     def _trainable(self, candidate: Candidate) -> Candidate:
-        """The candidate, with a gain that suits its convolution, and with steps and a batch that take no longer than
-        those of others."""
+        """The candidate, with convolutions that suit its window, a gain that suits them, and steps and a batch that
+        take no longer than those of others."""
+        if not suits(candidate.front, candidate.window_length):
+            candidate = replace(candidate, front=self._nearest_front(candidate))
         if candidate.front != "none":
             gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
             candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
@@ -206,12 +232,24 @@ class Space:
         batches = [size for size in self.choices["batch_size"] if size * candidate.steps <= MOST_WINDOWS]
         return replace(candidate, batch_size=min(candidate.batch_size, max(batches)))
 
+    def _nearest_front(self, candidate: Candidate) -> str:
+        """The convolutions behind which the recurrent layers have about as many steps as the candidate's have in a
+        window of usual length, with about as many units."""
+        stride, units = _stride(candidate.front), sum(units for units, _ in FRONTS[candidate.front])
+        times = candidate.window_length / USUAL_WINDOW  # as many samples as usual
+
+        def away(front: str) -> tuple[float, int]:
+            return abs(math.log2(_stride(front) / (stride * times))), abs(sum(u for u, _ in FRONTS[front]) - units)
+
+        fitting: list[str] = [front for front in self.choices["front"] if suits(front, candidate.window_length)]
+        return min(fitting, key=away)
+
     def first(self) -> list[Candidate]:
         """Candidates like the recipes that did well on other recordings, within the choices."""
-        return [self._within(Candidate(**{"mixup": 0.2, **fields})) for fields in _FIRST]
+        return [self._trainable(self._within(Candidate(**{"mixup": 0.2, **fields}))) for fields in _FIRST]
 
     def _within(self, wanted: Candidate) -> Candidate:
-        """The candidate with the nearest value that is a choice, field by field."""
+        """The candidate with the nearest value that is a choice, field by field, but for its convolutions."""
 
         def nearest(name: str, value: Any) -> Any:
             values = self.choices[name]
@@ -222,7 +260,8 @@ class Space:
                 return values[0]
             return values[0] if isinstance(value, str) else min(numbers, key=lambda one: abs(one - value))
 
-        return Candidate(**{name: nearest(name, getattr(wanted, name)) for name in self.choices})
+        found = {name: nearest(name, getattr(wanted, name)) for name in self.choices if name != "front"}
+        return Candidate(**found, front=wanted.front)
 
 
 # In the manner of the recipes for hapt, fan_vibration, road_surface_tartu and car_states, with the readouts and
@@ -231,14 +270,17 @@ class Space:
 _FIRST: tuple[dict[str, Any], ...] = (
     {
         **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0},
-        **{"rotation": 30.0, "dropout": 0.2, "steps": 1600},
+        **{"rotation": 30.0, "dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "steps": 3200},
     },
-    {"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0, "magnitude": True},
+    {
+        **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0, "magnitude": True},
+        **{"steps": 1600},
+    },
     {"hidden_size": 32, "pooling": "last", "input_gain": 0.3, "preprocessing": "difference", "steps": 400},
-    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "magnitude": True},
+    {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "magnitude": True, "steps": 1600},
     {
         **{"hidden_size": 32, "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0, "rotation": 30.0},
-        **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "steps": 1600},
+        **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "mixup": 0.4, "steps": 3200},
     },
     {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity", "input_gain": 3.0},
     {"hidden_size": 32, "pooling": "mean_max"},
@@ -274,7 +316,7 @@ def space_of(
             "hidden_size": (8, 12, 16, 24, 32, 48, 64),
             "num_layers": (1, 2),
             "four_bits": (False, True),
-            "front": tuple(FRONTS) if min(lengths) >= SHORTEST_FOR_CONVOLUTION else ("none",),
+            "front": tuple(front for front in FRONTS if any(suits(front, length) for length in lengths)),
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,
             "companding": (None, *compandings) if own_steps else (contract.preprocessing.companding,),

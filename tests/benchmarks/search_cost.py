@@ -51,7 +51,11 @@ SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits], ...] = (
         for cell in CELL_NAMES
         for channels, options in (
             (3, {"hidden_size": 16, "pooling": "mean"}),
-            (6, {"hidden_size": 32, "num_layers": 2, "pooling": "max"}),
+            (6, {"hidden_size": 32, "pooling": "last"}),
+            (9, {"hidden_size": 12, "pooling": "mean"}),
+            (3, {"hidden_size": 64, "pooling": "max"}),
+            (6, {"hidden_size": 24, "num_layers": 2, "pooling": "max"}),
+            (3, {"hidden_size": 12, "num_layers": 2, "pooling": "mean"}),
             (3, {"hidden_size": 48, "front": [CONV | {"units": 16}], "pooling": "mean"}),
         )
     ),
@@ -61,6 +65,9 @@ SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits], ...] = (
     (9, "none", {"front": [CONV | {"units": 32, "kernel": 3, "stride": 1}], "hidden_size": 8, "pooling": "max"}, 8),
     (6, "none", {"front": [CONV | {"units": 16, "activation": "relu"}], "pooling": "mean"}, 8),
     (3, "none", {"front": [CONV | {"units": 32, "stride": 1, "activation": "relu"}], "hidden_size": 8}, 8),
+    (3, "none", {"front": [CONV | {"units": 16, "stride": 4}] * 2, "pooling": "mean"}, 8),
+    (6, "none", {"front": [CONV | {"units": 16}, CONV | {"units": 32}], "pooling": "mean"}, 8),
+    (3, "none", {"front": [CONV | {"units": 16}, CONV | {"units": 16}, CONV | {"units": 32}], "pooling": "mean"}, 8),
     (3, "none", {"dense": [16], "pooling": "mean_max"}, 8),
     (3, "none", {"dense": [32, 16], "pooling": "mean", "hidden_size": 32}, 8),
     (3, "none", {"pooling": "flatten", "hidden_size": 16}, 8),

@@ -13,7 +13,7 @@ from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
 from edge_seq.support.errors import ConfigError
 from edge_seq.tuning.choice import choose, front_of
 from edge_seq.tuning.config import Budget, Limits, SearchConfig, make_search_config, parse_budget, parse_bytes
-from edge_seq.tuning.cost import NetworkCost, costs_on, network_cost
+from edge_seq.tuning.cost import NetworkCost, costs_on, network_cost, steps_of
 from edge_seq.tuning.rounds import FIRST_ROUND, Plan, Progress, check_something_fits, run_rounds, survivors
 from edge_seq.tuning.run import limits_text, within
 from edge_seq.tuning.space import Candidate, space_of
@@ -26,7 +26,13 @@ FOLDS = 4
 @cache
 def cost_of(candidate: Candidate) -> NetworkCost:
     contract = candidate.contract(CONTRACT)
-    return network_cost(candidate.training(contract, windows=1, steps=1, seed=0), contract, 3, costs_on("cortex_m4"))
+    return network_cost(
+        candidate.training(contract, windows=1, steps=1, seed=0),
+        contract,
+        3,
+        costs_on("cortex_m4"),
+        bits=candidate.bits,
+    )
 
 
 def plan_of(config: SearchConfig, *, workers: int = 1) -> Plan:
@@ -41,10 +47,11 @@ def plan_of(config: SearchConfig, *, workers: int = 1) -> Plan:
     )
 
 
-def made_up(trial: Trial, *, seconds: float = 10.0) -> TrialResult:
+def made_up(trial: Trial, *, seconds: float = 10.0, right: int | None = None) -> TrialResult:
     """A score that only the candidate decides: differences, few units and a gain of 3 are good."""
     one = trial.candidate
-    right = 40 + 20 * (one.preprocessing == "difference") + 20 * (one.input_gain == 3.0) + one.hidden_size // 4
+    if right is None:
+        right = 40 + 20 * (one.preprocessing == "difference") + 20 * (one.input_gain == 3.0) + one.hidden_size // 4
     matrix = ((right, 100 - right), (100 - right, right))
     groups = {f"fold {trial.fold}, group {k}": matrix for k in range(2)}
     return TrialResult(
@@ -126,6 +133,40 @@ def test_candidates_have_gains_that_suit_convolutions_and_trainings_of_like_leng
     assert max(one.steps for one in (*drawn, *changed) if one.cell != "lstm") == 800
     without = space_of(SearchConfig(cells=("gru",)), CONTRACT, own_steps=True)
     assert max(without.random(rng).steps for _ in range(50)) == 3200
+
+
+def test_a_slow_candidate_does_not_take_the_time_of_many() -> None:
+    plan = plan_of(SearchConfig(budget=Budget(seconds=2000)))
+    of_a_step = {"lstm": 0.01, "gru": 0.01, "fastgrnn": 0.15}  # seconds
+
+    def slow(trials: Sequence[Trial], progress: Progress) -> None:
+        for trial in trials:
+            seconds = of_a_step[trial.candidate.cell] * trial.steps
+            score = 90 if trial.candidate.cell == "fastgrnn" else 50
+            progress.results[trial.key] = made_up(trial, seconds=seconds, right=score)
+
+    progress = Progress()
+    run_rounds(plan, progress, slow)
+    assert any(one.cell == "fastgrnn" for one in progress.seen)
+    taken = [of_a_step[one.cell] * one.steps * FOLDS for one in progress.complete]
+    assert max(taken) <= 2000 / 6
+    assert sum(taken) < 2000
+
+
+@pytest.mark.parametrize("length", [8, 20, 50, 300, 1000, 2500, 16383])
+def test_recurrent_layers_have_a_trainable_number_of_steps_in_any_window(length: int) -> None:
+    contract = replace(CONTRACT, window_length=length, window_stride=length)
+    space = space_of(SearchConfig(), contract, own_steps=True)
+    rng = np.random.default_rng(0)
+    drawn = [space.random(rng) for _ in range(40)]
+    for one in (*space.first(), *drawn, *(space.changed(parent, rng) for parent in drawn)):
+        steps = length
+        for layer in one.training(contract, windows=100, steps=10, seed=0).front:
+            steps = steps_of(layer, steps)
+        assert min(length, 5) <= steps <= 256
+    fronts = {one.front for one in space.first()}
+    assert len(fronts) >= (2 if 20 <= length <= 2500 else 1)
+    assert ("none" in fronts) == (length <= 256)
 
 
 def test_an_interrupted_search_does_the_same_trials_as_one_that_was_not() -> None:
