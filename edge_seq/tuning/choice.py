@@ -12,8 +12,6 @@ from edge_seq.tuning.result import Choice, Point
 from edge_seq.tuning.rounds import LEVELS, Plan, Progress, all_folds, matrices, score_of
 from edge_seq.tuning.space import Candidate
 
-LEAST_AGREEMENT = 0.99  # of float and integer model; a point below it is chosen only if all are
-
 
 def front_of(plan: Plan, progress: Progress) -> tuple[Point, ...]:
     """Score the complete candidates, and keep those that no other one beats in score and cost."""
@@ -60,7 +58,7 @@ def choose(points: Sequence[Point], *, tolerance: float, unit: str, limits: Limi
         unit: what instructions count.
         limits: limits of the search, for the words.
     """
-    sound = [one for one in points if one.agreement >= LEAST_AGREEMENT] or list(points)
+    sound = [one for one in points if one.agreement >= one.candidate.least_agreement] or list(points)
     best = max(sound, key=lambda one: one.macro_f1.value)
     near = [one for one in sound if one.macro_f1.value >= best.macro_f1.value - tolerance]
     taken = min(near, key=lambda one: one.cost.instructions * one.cost.flash_bytes)
@@ -82,9 +80,9 @@ def choose(points: Sequence[Point], *, tolerance: float, unit: str, limits: Limi
     if left_out:
         why += (
             f" Point {left_out[0].number} has a better score, but its integer model gives another label than its float "
-            f"model on more than {percent(1 - LEAST_AGREEMENT)} of the windows of a fold."
+            f"model on more than {percent(1 - left_out[0].candidate.least_agreement)} of the windows of a fold."
         )
-    if taken.agreement < LEAST_AGREEMENT:
+    if taken.agreement < taken.candidate.least_agreement:
         why += (
             f" Its float and integer model agree on {percent(taken.agreement)} of the windows of a fold only; see what "
             "edge-seq quantize advises."

@@ -15,6 +15,7 @@ from edge_seq.support.results import to_plain
 from edge_seq.tuning.config import SearchConfig
 from edge_seq.tuning.data import SearchData
 from edge_seq.tuning.result import SEARCH, Point, SearchResult
+from edge_seq.tuning.space import Candidate
 from firmware_export.toolchain.budgets import Budgets
 
 POINTS = "points"
@@ -73,8 +74,18 @@ def config_of(point: Point, data: SearchData, *, source: str) -> RunConfig:
             split_window=(data.contract.window_length, data.contract.window_stride) if other_length else None,
         ),
         training=candidate.training(contract, windows=len(windows.labels), steps=candidate.steps, seed=config.seed),
-        quantization=QuantizationConfig(weight_bits=(candidate.bits,)),
+        quantization=_quantization(candidate),
         budgets=_budgets(config),
+    )
+
+
+def _quantization(candidate: Candidate) -> QuantizationConfig:
+    """The bits of a candidate, with the agreement of float and integer model that its choice asked for."""
+    if candidate.bits == 8:
+        return QuantizationConfig()
+    least = candidate.least_agreement
+    return QuantizationConfig(
+        weight_bits=(candidate.bits,), min_agreement_rate=least, max_macro_f1_loss=round(1 - least, 3)
     )
 
 

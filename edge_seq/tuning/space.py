@@ -39,6 +39,10 @@ MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolu
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 MOST_STEPS_BESIDE_LSTM = 800  # of other cells, whose steps take three to five times as long (docs/results/search.md)
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
+# Share of windows on which float and integer model give the same label. A point below it is chosen only if all are.
+# Weights of 4 bits change labels for the better and for the worse (docs/results/search.md): the integer model's own
+# score decides.
+LEAST_AGREEMENT: Mapping[WeightBits, float] = {8: 0.99, 4: 0.95}
 _RATE_UNITS = ("rad/s", "deg/s")
 
 
@@ -94,6 +98,11 @@ class Candidate(Result):
     def bits(self) -> WeightBits:
         """Bits of the recurrent layers' weights on states."""
         return 4 if self.four_bits else 8
+
+    @property
+    def least_agreement(self) -> float:
+        """Least share of windows on which its float and its integer model give the same label."""
+        return LEAST_AGREEMENT[self.bits]
 
     @property
     def network(self) -> str:

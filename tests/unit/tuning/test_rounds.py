@@ -248,6 +248,8 @@ def test_the_choice_is_the_cheapest_point_near_the_best_and_says_why() -> None:
     assert "is the best within the limits" in best.why
     only = choose([replace(points[3], number=1)], tolerance=0.0, unit="instructions", limits=Limits())
     assert "agree on 97.0 % of the windows of a fold only" in only.why
+    narrow = replace(points[3], candidate=replace(points[3].candidate, four_bits=True))
+    assert choose([*points[:3], narrow], tolerance=0.0, unit="instructions", limits=Limits()).number == 4
 
 
 def test_changes_of_a_candidate_stay_in_the_space() -> None:

@@ -23,7 +23,7 @@ from edge_seq.tuning import space
 from edge_seq.tuning.config import Budget, SearchConfig, make_search_config
 from edge_seq.tuning.data import open_search_data
 from edge_seq.tuning.final import TEST, score_test_part
-from edge_seq.tuning.points import point_config
+from edge_seq.tuning.points import config_of, point_config
 from edge_seq.tuning.result import SearchResult
 from edge_seq.tuning.run import search
 from edge_seq.workflow.report import write_report
@@ -74,6 +74,14 @@ def test_a_search_gives_a_front_a_choice_and_other_classifiers(made: Made) -> No
     assert "groups are the test part, which is not used" in found.data_note
     assert found.choice.why in str(found)
     assert json.loads((made.study / "search.json").read_text())["choice"]["number"] == found.choice.number
+
+
+def test_a_point_of_4_bits_is_quantized_so_and_by_what_its_choice_asked_for(made: Made) -> None:
+    data, point = open_search_data(made.config), made.result.points[0]
+    narrow = dataclasses.replace(point, candidate=dataclasses.replace(point.candidate, four_bits=True))
+    of_8, of_4 = (config_of(one, data, source="source.toml").quantization for one in (point, narrow))
+    assert (of_8.weight_bits, of_8.min_agreement_rate, of_8.max_macro_f1_loss) == ((8,), 0.99, 0.005)
+    assert (of_4.weight_bits, of_4.min_agreement_rate, of_4.max_macro_f1_loss) == ((4,), 0.95, 0.05)
 
 
 def test_the_same_command_reads_what_is_finished_and_does_only_what_is_missing(made: Made, tmp_path: Path) -> None:
