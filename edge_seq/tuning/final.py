@@ -23,7 +23,7 @@ from edge_seq.tuning.rounds import matrices, score_of
 from edge_seq.tuning.trial import Confusion, fit_and_score
 
 TEST = "test.json"
-SEEDS = 3
+SEEDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
