@@ -8,34 +8,23 @@ with open_device("/dev/ttyACM0") as device:
 
 from __future__ import annotations
 
-import random
 import time
-import zlib
-from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, replace
 from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.device import messages
-from edge_seq.device.framing import (
-    FAULTS,
-    PROTOCOL_VERSION,
-    Frame,
-    FrameFault,
-    encode_body,
-    encode_frame,
-    split_frames,
-)
+from edge_seq.device.follow import Follow, SampleBlock
+from edge_seq.device.line import Counters, Line, Timing
+from edge_seq.device.load import ModelLoad, load_model
 from edge_seq.device.messages import (
-    REPLY,
     Capability,
     Cost,
     Decision,
-    ErrorCode,
     HeadStatus,
     HeadUse,
     Hello,
@@ -47,59 +36,9 @@ from edge_seq.device.messages import (
 )
 from edge_seq.device.transport import DEFAULT_BAUD, Opener, Transport, open_transport
 from edge_seq.ir.contract import SensorContract
-from edge_seq.support.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
+from edge_seq.support.errors import DeviceError, PortLostError
 
-SEQUENCES = 1 << 16
-INDICES = 1 << 32
-MOST_AHEAD = 1 << 26  # largest believable loss at once, samples (11 hours at 1.6 kHz); beyond it the index is wrong
-WAITING_FRAMES = 4096  # stream frames kept while waiting for a reply; beyond them the oldest is lost and counted
 MAX_BATCH = 255
-TICK_S = 0.2
-_SELF_TEST_FAILED, _OTHER_BYTE_ORDER, _OTHER_CONTRACT = 7, 10, 11  # es_status_t
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Timeouts and retries of a client.
-
-    Attributes:
-        timeout_s: longest wait for a reply.
-        retries: how often a request is sent again.
-        self_test_timeout_s: longest wait for the self-test, which runs many steps.
-        silence_s: a stream that is silent for this time makes the client ask whether the device is still there.
-        reconnect_s: how long the client tries to reopen a port that vanished.
-        reconnect_every_s: time between these attempts.
-    """
-
-    timeout_s: float = 1.0
-    retries: int = 4
-    self_test_timeout_s: float = 60.0
-    silence_s: float = 2.0
-    reconnect_s: float = 10.0
-    reconnect_every_s: float = 0.2
-
-
-@dataclass
-class Counters:
-    """Transmission errors so far, corrected or counted. Other threads may read them.
-
-    Attributes:
-        received_bytes: bytes received, of any kind.
-        frames: valid frames received.
-        faults: invalid frames received, by kind of fault.
-        strays: valid frames that no request waited for, such as late or repeated replies.
-        retries: requests sent again.
-        reconnects: how often a port was reopened.
-        dropped: stream samples that the device was too late to read. They are lost, like samples lost on the line.
-    """
-
-    received_bytes: int = 0
-    frames: int = 0
-    faults: Counter[FrameFault] = field(default_factory=lambda: Counter(dict.fromkeys(FAULTS, 0)))
-    strays: int = 0
-    retries: int = 0
-    reconnects: int = 0
-    dropped: int = 0
 
 
 @dataclass(frozen=True)
@@ -138,61 +77,19 @@ def expected_contract(contract: SensorContract, labels: tuple[str, ...]) -> Devi
     )
 
 
-@dataclass(frozen=True)
-class SampleBlock:
-    """Consecutive samples of a stream.
-
-    Attributes:
-        first_index: index of the first sample, counted since the start of the device; does not wrap.
-        counts: raw counts, int16 [n, C].
-        lost: samples missing between the previous block and this one, wherever they were lost; 0 for the first block.
-        restarted: True if the device restarted before this block, or its index jumped back or far ahead. Indices start
-            again, and the number of lost samples is unknown.
-        dropped: how many of the lost samples the device was too late to read; the others were lost on the line.
-    """
-
-    first_index: int
-    counts: NDArray[np.int16]
-    lost: int = 0
-    restarted: bool = False
-    dropped: int = 0
-
-
-@dataclass(frozen=True)
-class ModelLoad:
-    """Result of loading a model to a device.
-
-    Attributes:
-        blob_bytes: size of the blob.
-        sent_bytes: bytes of it that were sent; fewer if an earlier load was interrupted.
-    """
-
-    blob_bytes: int
-    sent_bytes: int
-
-
 class Device:
     """An open device that has answered HELLO. Create one with :func:`open_device` or :func:`connect`.
 
     Attributes:
-        name: name of the port, used in messages.
         info: the device's latest reply to HELLO.
-        counters: transmission errors so far.
     """
 
     def __init__(self, name: str, opener: Opener, timing: Timing) -> None:
-        self.name = name
-        self.counters = Counters()
-        self._opener, self._timing = opener, timing
-        self._transport: Transport = opener()
-        self._sequence = random.SystemRandom().randrange(SEQUENCES)
-        self._stream_frames: deque[Frame] = deque(maxlen=WAITING_FRAMES)
-        self._tick, self._ticked_s = _no_tick, 0.0
-        self._forget_line()
+        self._line = Line(name, opener, timing)
         try:
-            self.info = self._say_hello()
+            self.info = self._line.hello()
         except BaseException:
-            self._transport.close()
+            self._line.close()
             raise
 
     def __enter__(self) -> Device:
@@ -203,21 +100,26 @@ class Device:
 
     def close(self) -> None:
         """Close the port."""
-        self._transport.close()
+        self._line.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the port, used in messages."""
+        return self._line.name
+
+    @property
+    def counters(self) -> Counters:
+        """Transmission errors so far."""
+        return self._line.counters
 
     @property
     def frame_errors(self) -> int:
         """Number of invalid frames received."""
         return self.counters.faults.total()
 
-    @contextmanager
-    def patience(self, timing: Timing) -> Iterator[None]:
+    def patience(self, timing: Timing) -> AbstractContextManager[None]:
         """Use other timeouts within a ``with`` block."""
-        before, self._timing = self._timing, timing
-        try:
-            yield
-        finally:
-            self._timing = before
+        return self._line.patience(timing)
 
     # ------------------------------------------------------------------------------------------------------ requests
 
@@ -227,7 +129,7 @@ class Device:
         Raises:
             DeviceError: no device answers, or it speaks another protocol version.
         """
-        self.info = self._say_hello()
+        self.info = self._line.hello()
         return self.info
 
     def contract(self) -> DeviceContract:
@@ -265,7 +167,7 @@ class Device:
         decisions: list[Decision] = []
         for first in range(0, len(counts), at_once):
             part = counts[first : first + at_once]
-            fields = self._request(Type.PUSH, messages.pack_counts(part))
+            fields = self._line.request(Type.PUSH, messages.pack_counts(part))
             due = messages.unpack_decisions(fields, self.info.num_classes, len(part), decides=self.info.decides)
             decisions += [replace(one, position=first + one.position) for one in due]
         return decisions
@@ -291,11 +193,13 @@ class Device:
 
     def self_test(self) -> SelfTest:
         """Run the golden vectors on the device. Afterwards its states are those of a reset."""
-        return messages.unpack_self_test(self._request(Type.SELF_TEST, timeout_s=self._timing.self_test_timeout_s))
+        return messages.unpack_self_test(
+            self._line.request(Type.SELF_TEST, timeout_s=self._line.timing.self_test_timeout_s)
+        )
 
     def cost(self) -> Cost:
         """Ask for the measured cost of the model steps since the device started."""
-        return messages.unpack_cost(self._request(Type.COST))
+        return messages.unpack_cost(self._line.request(Type.COST))
 
     def save_state(self) -> bytes:
         """Read the saved state: everything that the next step depends on (SPEC.md, section 13)."""
@@ -317,7 +221,7 @@ class Device:
             )
         step = self.info.room_bytes - 4
         for offset in range(0, len(state), step):
-            self._request(Type.STATE_WRITE, messages.pack_part(offset, state[offset : offset + step]))
+            self._line.request(Type.STATE_WRITE, messages.pack_part(offset, state[offset : offset + step]))
         self._empty(Type.STATE_RESTORE)
 
     # ---------------------------------------------------------------------------------------------- a head that learns
@@ -329,7 +233,7 @@ class Device:
             DeviceError: the firmware has no such head.
         """
         self._require(Capability.LEARNING, "learn")
-        return messages.unpack_head_status(self._request(Type.ADAPT_STATUS))
+        return messages.unpack_head_status(self._line.request(Type.ADAPT_STATUS))
 
     def learn(self, label: int) -> HeadStatus:
         """Let the head learn that the sample of the latest label is of class ``label``, 0 to K - 1.
@@ -339,7 +243,7 @@ class Device:
             DeviceRefusedError: there is no such class, or no label since the latest lesson or reset.
         """
         self._require(Capability.LEARNING, "learn")
-        return messages.unpack_head_status(self._request(Type.ADAPT_LEARN, messages.pack_head_label(label)))
+        return messages.unpack_head_status(self._line.request(Type.ADAPT_LEARN, messages.pack_head_label(label)))
 
     def use_head(self, use: HeadUse) -> HeadStatus:
         """Give the logits of the factory, correct them, or forget what was learned.
@@ -348,7 +252,7 @@ class Device:
             DeviceError: the firmware has no such head.
         """
         self._require(Capability.LEARNING, "learn")
-        return messages.unpack_head_status(self._request(Type.ADAPT_USE, bytes([use])))
+        return messages.unpack_head_status(self._line.request(Type.ADAPT_USE, bytes([use])))
 
     def save_learned(self) -> bytes:
         """Read what the head has learned (SPEC.md, section 24).
@@ -374,8 +278,8 @@ class Device:
             )
         step = self.info.room_bytes - 4
         for offset in range(0, wanted, step):
-            self._request(Type.ADAPT_WRITE, messages.pack_part(offset, content[offset : offset + step]))
-        return messages.unpack_head_status(self._request(Type.ADAPT_RESTORE))
+            self._line.request(Type.ADAPT_WRITE, messages.pack_part(offset, content[offset : offset + step]))
+        return messages.unpack_head_status(self._line.request(Type.ADAPT_RESTORE))
 
     # -------------------------------------------------------------------------------------------------------- models
 
@@ -386,7 +290,7 @@ class Device:
             DeviceError: the firmware takes no models.
         """
         self._require(Capability.MODELS, "take models over the wire")
-        return messages.unpack_model_slots(self._request(Type.MODEL_STATUS))
+        return messages.unpack_model_slots(self._line.request(Type.MODEL_STATUS))
 
     def load_model(
         self, blob: bytes, *, any_contract: bool = False, progress: Callable[[int], None] = lambda _: None
@@ -406,61 +310,13 @@ class Device:
             DeviceError: the firmware takes no models, the blob does not fit, or the device refuses it; the message says
                 why. Its model is unchanged.
         """
-        slots = self.model_slots()
-        if len(blob) > slots.blob_bytes:
-            raise DeviceError(
-                f"loading a model to {self.name}: the blob has {len(blob):,} bytes, a slot of the board takes "
-                f"{slots.blob_bytes:,}. Train a smaller model, or give the firmware larger slots"
-            )
-        begun = self._matching(blob, slots)
-        sent = self._send_model(blob, slots, begun, progress)
-        result = self._commit_model(blob, any_contract)
-        if result.status == messages.FLASH_FAULT and begun:  # the slot's first page is not the start of this load
-            sent += self._send_model(blob, slots, 0, progress)
-            result = self._commit_model(blob, any_contract)
-        if not result.passed:
-            self._refuse_model(result.status, "" if result.status != _SELF_TEST_FAILED else f" ({result.fault})")
-        return ModelLoad(len(blob), sent)
-
-    def _matching(self, blob: bytes, slots: ModelSlots) -> int:
-        """Bytes of the blob that the slot already holds, in whole pages."""
-        begun, end = 0, slots.page_bytes - messages.SLOT_HEADER_BYTES
-        while begun < end <= len(blob):
-            fields = self._request(
-                Type.MODEL_CHECK,
-                messages.pack_model_check(begun, end - begun),
-                timeout_s=self._timing.self_test_timeout_s,
-            )
-            if messages.unpack_model_check(fields) != zlib.crc32(blob[begun:end]):
-                break
-            begun, end = end, end + slots.page_bytes
-        return begun
-
-    def _send_model(self, blob: bytes, slots: ModelSlots, begun: int, progress: Callable[[int], None]) -> int:
-        step = (self.info.room_bytes - 4) // slots.write_bytes * slots.write_bytes
-        for offset in range(begun, len(blob), step):
-            part = blob[offset : offset + step]
-            fields = self._request(
-                Type.MODEL_WRITE, messages.pack_part(offset, part), timeout_s=self._timing.self_test_timeout_s
-            )
-            if status := messages.unpack_model_written(fields):
-                self._refuse_model(status, f" (at byte {offset:,})")
-            progress(offset + len(part))
-        return len(blob) - begun
-
-    def _commit_model(self, blob: bytes, any_contract: bool) -> SelfTest:
-        fields = messages.pack_model_commit(len(blob), any_contract=any_contract)
-        reply = self._request(Type.MODEL_COMMIT, fields, timeout_s=self._timing.self_test_timeout_s)
-        return messages.unpack_self_test(reply)
-
-    def _refuse_model(self, status: int, where: str) -> None:
-        fault = messages.MODEL_FAULTS.get(status, f"status {status}")
-        hint = {
-            _OTHER_CONTRACT: "To load it all the same, give --any-contract",
-            _OTHER_BYTE_ORDER: "Export it with --blob big (or little)",
-        }.get(status, "Load it again, or export it with this release of edge_seq")
-        raise DeviceError(
-            f"loading a model to {self.name}: the board refuses it: {fault}{where}. The board keeps its model. {hint}"
+        return load_model(
+            self._line,
+            blob,
+            self.model_slots(),
+            room_bytes=self.info.room_bytes,
+            any_contract=any_contract,
+            progress=progress,
         )
 
     # ------------------------------------------------------------------------------------------------------- streams
@@ -488,23 +344,22 @@ class Device:
         self._require(Capability.SENSOR, "stream samples")
         flags = StreamFlag.SAMPLES | (StreamFlag.DECISIONS if decisions else StreamFlag.OFF)
         switch = messages.pack_stream(flags, self._default_batch() if batch is None else batch)
-        follow = _Follow(self.info)
-        self._stream_frames.clear()  # frames of an earlier stream
-        self._tick = tick
+        follow = Follow(self.info)
+        self._line.waiting.clear()  # frames of an earlier stream
         try:
-            self._start_stream(switch)
-            while True:
-                try:
-                    frame = self._next_of_stream(time.monotonic() + self._timing.silence_s)
-                    if frame is None:
-                        self._revive(switch, follow)
-                    elif (item := follow.take(frame)) is not None:
-                        self.counters.dropped += item.dropped if isinstance(item, SampleBlock) else 0
-                        yield item
-                except PortLostError:
-                    self._recover(switch, follow)
+            with self._line.ticking(tick):
+                self._start_stream(switch)
+                while True:
+                    try:
+                        frame = self._line.next_of_stream(time.monotonic() + self._line.timing.silence_s)
+                        if frame is None:
+                            self._revive(switch, follow)
+                        elif (item := follow.take(frame)) is not None:
+                            self.counters.dropped += item.dropped if isinstance(item, SampleBlock) else 0
+                            yield item
+                    except PortLostError:
+                        self._recover(switch, follow)
         finally:
-            self._tick = _no_tick
             self._stop_stream()
 
     def _default_batch(self) -> int:
@@ -516,44 +371,36 @@ class Device:
             return 1
 
     def _start_stream(self, switch: bytes) -> None:
-        messages.unpack_stream(self._request(Type.STREAM, switch))
+        messages.unpack_stream(self._line.request(Type.STREAM, switch))
 
     def _stop_stream(self) -> None:
-        once = replace(self._timing, retries=0)
-        for _ in range(1 + self._timing.retries):
+        once = replace(self._line.timing, retries=0)
+        for _ in range(1 + self._line.timing.retries):
             heard = self.counters.received_bytes
             with suppress(DeviceError), self.patience(once):
-                self._request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
+                self._line.request(Type.STREAM, messages.pack_stream(StreamFlag.OFF, 0))
                 break
             if self.counters.received_bytes == heard:
                 break  # the device is gone; the error was raised where this was noticed
-        self._stream_frames.clear()
+        self._line.waiting.clear()
 
-    def _next_of_stream(self, until: float) -> Frame | None:
-        while not self._stream_frames:
-            left = until - time.monotonic()
-            if left <= 0:
-                return None
-            self._receive(left)
-        return self._stream_frames.popleft()
-
-    def _revive(self, switch: bytes, follow: _Follow, *, said_hello: bool = False) -> None:
+    def _revive(self, switch: bytes, follow: Follow, *, said_hello: bool = False) -> None:
         """Start the stream again after silence or a lost port.
 
         The device may have restarted, or may never have received the request to stream.
         """
         if not said_hello:
-            hello = self._say_hello()
+            hello = self._line.hello()
             self._require_same_model(hello)
             self.info = hello
         if self.info.boot != follow.boot:
-            self._stream_frames.clear()  # from before the restart; their indices are not valid any more
+            self._line.waiting.clear()  # from before the restart; their indices are not valid any more
             follow.restart(self.info.boot)
         self._start_stream(switch)  # waiting frames of the same start stay valid
 
-    def _recover(self, switch: bytes, follow: _Follow) -> None:
+    def _recover(self, switch: bytes, follow: Follow) -> None:
         """Reopen a lost port and start the stream again. The port may be lost again meanwhile."""
-        until = time.monotonic() + self._timing.reconnect_s
+        until = time.monotonic() + self._line.timing.reconnect_s
         while True:
             self.reconnect()
             try:
@@ -570,20 +417,19 @@ class Device:
             PortLostError: the port does not come back in time.
             DeviceError: the device does not answer in time, or has another model or message layout.
         """
-        self._transport.close()
-        until = time.monotonic() + self._timing.reconnect_s
+        self._line.close()
+        until = time.monotonic() + self._line.timing.reconnect_s
         while True:
             try:
-                self._transport = self._opener()
-                self._forget_line()
-                hello = self._say_hello()
+                self._line.reopen()
+                hello = self._line.hello()
                 break
             except DeviceError:  # the port is lost again, or the device is still starting
-                self._transport.close()
+                self._line.close()
                 if time.monotonic() >= until:
                     raise
-                self._keep_ticking()
-                time.sleep(self._timing.reconnect_every_s)
+                self._line.keep_ticking()
+                time.sleep(self._line.timing.reconnect_every_s)
         self.counters.reconnects += 1
         self._require_same_model(hello)
         self.info = hello
@@ -625,7 +471,7 @@ class Device:
         return min(samples, self._samples_that_fit_a_request())
 
     def _trace_part(self, counts: NDArray[np.int16]) -> bytes:
-        fields = self._request(Type.TRACE, messages.pack_counts(counts))
+        fields = self._line.request(Type.TRACE, messages.pack_counts(counts))
         wanted = len(counts) * self.info.row_bytes
         rows = fields[2:]
         if len(rows) < wanted and len(counts) == 1:
@@ -640,7 +486,7 @@ class Device:
     def _read_parts(self, kind: Type, wanted: int, begun: bytes = b"") -> bytes:
         content = bytearray(begun)  # grows in place, as a device may send one byte at a time
         while len(content) < wanted:
-            fields = self._request(kind, messages.pack_part(len(content)))
+            fields = self._line.request(kind, messages.pack_part(len(content)))
             offset, part = messages.unpack_part(fields, kind.name)
             if offset != len(content) or not part or len(part) > wanted - len(content):
                 raise DeviceError(
@@ -651,10 +497,10 @@ class Device:
         return bytes(content)
 
     def _texts(self, item: Item, index: int, expected: int) -> tuple[str, ...]:
-        return messages.unpack_texts(self._request(Type.DESCRIBE, messages.pack_describe(item, index)), expected)
+        return messages.unpack_texts(self._line.request(Type.DESCRIBE, messages.pack_describe(item, index)), expected)
 
     def _empty(self, kind: Type) -> None:
-        if fields := self._request(kind):
+        if fields := self._line.request(kind):
             raise DeviceError(f"reading a {kind.name} message from {self.name}: {len(fields)} bytes, expected none")
 
     def _require(self, capability: Capability, doing: str) -> None:
@@ -664,162 +510,6 @@ class Device:
                 f"{', '.join(one.name or '' for one in Capability if one in self.info.capabilities) or 'nothing'}"
             )
 
-    def _say_hello(self) -> Hello:
-        return messages.unpack_hello(self._request(Type.HELLO))
-
-    # ------------------------------------------------------------------------------------------------------- the wire
-
-    def _forget_line(self) -> None:
-        """Drop partial frames and replies of a port that was closed. Complete stream frames stay."""
-        self._rest, self._skipping = b"", False
-        self._replies: deque[Frame] = deque(maxlen=WAITING_FRAMES)
-
-    def _receive(self, timeout_s: float) -> None:
-        """Wait briefly for bytes, and put each frame in them into the queue of replies or of stream frames."""
-        self._keep_ticking()
-        received = self._transport.read(min(timeout_s, TICK_S))
-        self.counters.received_bytes += len(received)
-        split = split_frames(self._rest, received, skipping=self._skipping)
-        self._rest, self._skipping = split.rest, split.skipping
-        self.counters.faults.update(split.faults)
-        self.counters.frames += len(split.frames)
-        for frame in split.frames:
-            of_stream = frame.type in (Type.SAMPLES, Type.DECISION) and frame.version == PROTOCOL_VERSION
-            (self._stream_frames if of_stream else self._replies).append(frame)
-
-    def _keep_ticking(self) -> None:
-        now_s = time.monotonic()
-        if now_s - self._ticked_s >= TICK_S:
-            self._ticked_s = now_s
-            self._tick()
-
-    def _request(self, kind: Type, fields: bytes = b"", *, timeout_s: float | None = None) -> bytes:
-        """Send a request until it is answered. The device executes it once, even if it arrives several times.
-
-        Returns:
-            The fields of the reply.
-
-        Raises:
-            DeviceRefusedError: the device refused; the error holds its code and text.
-            DeviceRestartedError: the device restarted since the session began.
-            DeviceError: the device did not answer.
-        """
-        timeout_s = self._timing.timeout_s if timeout_s is None else timeout_s
-        self._sequence = (self._sequence + 1) % SEQUENCES
-        encoded = encode_frame(encode_body(Frame(kind, self._sequence, fields)))
-        frames_before, bytes_before = self.counters.frames, self.counters.received_bytes
-        for attempt in range(1 + self._timing.retries):
-            self.counters.retries += attempt > 0
-            self._transport.write(encoded)
-            reply = self._await_reply(kind, time.monotonic() + timeout_s)
-            if reply is not None:
-                return reply
-        heard = self.counters.received_bytes - bytes_before
-        hint = "Is the firmware with the wire protocol running, and at this baud rate?"
-        if heard and self.counters.frames == frames_before:
-            hint = (
-                f"{heard} bytes came, and no frame in them: is the baud rate that of the firmware, and this port the "
-                "board's?"
-            )
-        raise DeviceError(
-            f"no answer to {kind.name} from {self.name} in {1 + self._timing.retries} tries of {timeout_s:g} s. {hint} "
-            "Try: edge-seq device ping"
-        )
-
-    def _await_reply(self, kind: Type, until: float) -> bytes | None:
-        while True:
-            while self._replies:
-                frame = self._replies.popleft()
-                if frame.sequence == self._sequence and frame.type == kind | REPLY:
-                    self._require_version(frame)
-                    return frame.fields
-                if frame.sequence == self._sequence and frame.type == Type.ERROR:
-                    self._raise_refusal(kind, frame)
-                self.counters.strays += 1
-            left = until - time.monotonic()
-            if left <= 0:
-                return None
-            self._receive(left)
-
-    def _require_version(self, frame: Frame) -> None:
-        if frame.version != PROTOCOL_VERSION:
-            raise DeviceError(
-                f"{self.name} speaks protocol version {frame.version}, this release of edge_seq {PROTOCOL_VERSION}: "
-                "build the firmware with the runtime of this release, or use the release that the firmware was built "
-                "with"
-            )
-
-    def _raise_refusal(self, kind: Type, frame: Frame) -> None:
-        self._require_version(frame)
-        _, code, text = messages.unpack_error(frame.fields)
-        if code == ErrorCode.SESSION:
-            raise DeviceRestartedError(
-                f"{kind.name} to {self.name}: the device has restarted since this session began, so its states are "
-                "those after a reset. Begin again with the first sample"
-            )
-        name = ErrorCode(code).name if code in set(ErrorCode) else "unknown"
-        raise DeviceRefusedError(f"{self.name} refuses {kind.name}: {text} (code {code}, {name})", code)
-
-
-class _Follow:
-    """Turns the frames of a stream into blocks: unwraps indices and counts missing samples."""
-
-    def __init__(self, info: Hello) -> None:
-        self._channels, self._classes, self._decides = info.num_channels, info.num_classes, info.decides
-        self._next: int | None = None
-        self._restarted = False
-        self._last: NDArray[np.int16] = np.zeros((0, info.num_channels), dtype=np.int16)  # latest block
-        self._dropped = 0
-        self.boot = info.boot
-
-    def restart(self, boot: int) -> None:
-        """Note that the device restarted: its indices start again."""
-        self.boot, self._next, self._restarted = boot, None, True
-
-    def take(self, frame: Frame) -> SampleBlock | Decision | None:
-        """Return the block or decision of a frame; None if its samples were received before.
-
-        Raises:
-            DeviceError: the fields of the frame are not valid.
-        """
-        if frame.type == Type.DECISION:
-            decision = messages.unpack_stream_decision(frame.fields, self._classes, decides=self._decides)
-            if self._next is None:
-                return None  # belongs to samples that this stream never received
-            return replace(decision, position=self._next + _signed(decision.position - self._next))
-        samples = messages.unpack_samples(frame.fields, self._channels)
-        if not len(samples.counts):
-            return None
-        ahead = 0 if self._next is None else _signed(samples.first_index - self._next)
-        counts = samples.counts
-        if ahead < 0 and self._repeats(counts, -ahead):
-            counts, ahead = counts[-ahead:], 0
-            if not len(counts):
-                return None
-        if self._next is None:
-            first = samples.first_index
-        elif 0 <= ahead <= MOST_AHEAD:
-            first = self._next + ahead
-        else:  # an unnoticed restart or a wrong index: the loss is unknown
-            first, ahead, self._restarted = samples.first_index, 0, True
-        self._next, self._last = first + len(counts), counts
-        restarted, self._restarted = self._restarted, False
-        # The device restarts its count of dropped samples when its stream is switched on.
-        dropped = samples.dropped - self._dropped if samples.dropped >= self._dropped else samples.dropped
-        self._dropped = samples.dropped
-        return SampleBlock(first, counts, ahead, restarted, min(dropped, ahead))
-
-    def _repeats(self, counts: NDArray[np.int16], back: int) -> bool:
-        """True if samples from ``back`` before the next expected one repeat the latest block, as far as it reaches."""
-        if back > len(self._last):
-            return False
-        seen = self._last[len(self._last) - back :][: len(counts)]
-        return bool(np.array_equal(counts[: len(seen)], seen))
-
-
-def _no_tick() -> None:
-    """Default tick outside a stream: nothing to do."""
-
 
 def _layout(hello: Hello) -> tuple[object, ...]:
     """Properties of a device that its message layout and abilities depend on."""
@@ -828,11 +518,6 @@ def _layout(hello: Hello) -> tuple[object, ...]:
         *(hello.window_length, hello.label_every_step, hello.carry),
         *(hello.state_words, hello.pool_words, hello.state_bytes, hello.max_body_bytes, hello.capabilities),
     )
-
-
-def _signed(difference: int) -> int:
-    """``difference`` modulo 2^32, as the number nearest to 0."""
-    return (difference + INDICES // 2) % INDICES - INDICES // 2
 
 
 def connect(opener: Opener, *, name: str = "device", timing: Timing | None = None) -> Device:

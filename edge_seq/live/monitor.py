@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS
-from edge_seq.device.client import Counters, Device
+from edge_seq.device.client import Device
+from edge_seq.device.line import Counters
 from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.device.messages import clean_text, printable
 from edge_seq.ir.contract import SensorContract

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import tomli_w
 
-from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.client import Device
+from edge_seq.device.follow import SampleBlock
 from edge_seq.ir.contract import SensorContract
 from edge_seq.live.samples import (
     Clock,

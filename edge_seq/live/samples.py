@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from edge_seq.data.checks import check_saturation
 from edge_seq.data.recording import Recording
 from edge_seq.data.stored import blocks
-from edge_seq.device.client import Device, SampleBlock
+from edge_seq.device.client import Device
 from edge_seq.device.contract import contract_differences
+from edge_seq.device.follow import SampleBlock
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract, Unit, verify_contract
 from edge_seq.support.errors import ContractError
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
-from edge_seq.device.client import Device, DeviceContract, Timing, open_device
+from edge_seq.device.client import Device, DeviceContract, open_device
+from edge_seq.device.line import Timing
 from edge_seq.device.messages import Cost, Decision, ErrorCode, HeadStatus, HeadUse, Hello, SelfTest
 from edge_seq.device.transport import DEFAULT_BAUD
 from edge_seq.support.display import ShownAsTables, Table

@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.device.client import Timing, open_device
+from edge_seq.device.client import open_device
+from edge_seq.device.line import Timing
 from edge_seq.ir.decision import DecisionStage
 from edge_seq.ir.serialize import load_int_model, save_model
 from edge_seq.support.errors import ConfigError
@@ -186,7 +187,7 @@ def test_the_board_ends_with_the_command(small: Small, board: str, number: signa
 @NEEDS_CC
 def test_a_board_that_restarts_and_one_that_is_pulled_out(small: Small, tmp_path: Path) -> None:
     """A stream through both: marked, counted, and every sample right."""
-    from edge_seq.device.client import SampleBlock
+    from edge_seq.device.follow import SampleBlock
 
     recording, link = recording_of(open_run(small.run)), tmp_path / "board"
     timing = Timing(timeout_s=0.5, silence_s=0.3, reconnect_s=20.0)

@@ -24,7 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.device.client import Device, SampleBlock, Timing, connect
+from edge_seq.device.client import Device, connect
+from edge_seq.device.follow import SampleBlock
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport, Transport, open_transport
 from edge_seq.device.twin import Twin
 from edge_seq.ir.model import IntModel

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.device.client import Decision, Device, SampleBlock, Timing, connect, expected_contract
-from edge_seq.device.messages import Capability, SelfTest
+from edge_seq.device.client import Device, connect, expected_contract
+from edge_seq.device.follow import SampleBlock
+from edge_seq.device.line import Timing
+from edge_seq.device.messages import Capability, Decision, SelfTest
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
 from edge_seq.ir.model import IntModel, model_hash

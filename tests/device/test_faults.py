@@ -14,9 +14,11 @@ import pytest
 
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.device import messages
-from edge_seq.device.client import Decision, Device, SampleBlock, Timing, _Follow, connect, open_device
+from edge_seq.device.client import Device, connect, open_device
+from edge_seq.device.follow import Follow, SampleBlock
 from edge_seq.device.framing import Frame, encode_body, encode_frame, split_frames
-from edge_seq.device.messages import Type
+from edge_seq.device.line import Timing
+from edge_seq.device.messages import Decision, Type
 from edge_seq.device.transport import LoopbackTransport, Transport
 from edge_seq.device.twin import Twin
 from edge_seq.support.errors import DeviceError, DeviceRefusedError, DeviceRestartedError, PortLostError
@@ -331,8 +333,8 @@ def test_replies_of_every_length_are_checked(kind: Type) -> None:
 def test_waiting_frames_and_rests_are_bounded() -> None:
     twin, _ = streaming()
     with attach(twin) as device:
-        device._stream_frames.extend([Frame(Type.SAMPLES, 0, b"")] * 10_000)
-        assert len(device._stream_frames) == 4096
+        device._line.waiting.extend([Frame(Type.SAMPLES, 0, b"")] * 10_000)
+        assert len(device._line.waiting) == 4096
     rest, skipping, faults = b"", False, 0
     for _ in range(200):
         split = split_frames(rest, os.urandom(300).replace(b"\0", b"x"), skipping=skipping)
@@ -386,7 +388,7 @@ def sample_frames(*parts: tuple[int, int, int]) -> list[Frame]:
 
 
 def followed(*parts: tuple[int, int, int]) -> list[SampleBlock]:
-    follow = _Follow(Twin(MODEL).hello())
+    follow = Follow(Twin(MODEL).hello())
     taken = [follow.take(frame) for frame in sample_frames(*parts)]
     return [block for block in taken if isinstance(block, SampleBlock)]
 
@@ -451,12 +453,12 @@ def test_what_waits_of_a_stream_outlives_a_pause_of_the_host() -> None:
     with attach(twin) as device:
         items = device.stream()
         taken = blocks(items, 3)
-        while len(device._stream_frames) < 20:
-            device._receive(0.01)
+        while len(device._line.waiting) < 20:
+            device._line._receive(0.01)
         pause = True
-        follow_frames = len(device._stream_frames)
-        device._revive(messages.pack_stream(messages.StreamFlag.SAMPLES, 16), _Follow(device.info))
-        assert len(device._stream_frames) == follow_frames
+        follow_frames = len(device._line.waiting)
+        device._revive(messages.pack_stream(messages.StreamFlag.SAMPLES, 16), Follow(device.info))
+        assert len(device._line.waiting) == follow_frames
         pause = False
         taken += blocks(items, 40)
         items.close()  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from edge_seq.device import client, framing
+from edge_seq.device import follow, framing, line
 from edge_seq.device.framing import Frame, encode_body, encode_frame
 from edge_seq.device.messages import Type
 from tests.device.faults import Faults, LineRecord
@@ -60,7 +60,7 @@ def skips_the_checksum(split: Callable[..., framing.Split]) -> Callable[..., fra
 def forgets_a_loss(take: Callable[..., Any]) -> Callable[..., Any]:
     def silent(self: Any, frame: Frame) -> Any:
         found = take(self, frame)
-        return replace(found, lost=0) if isinstance(found, client.SampleBlock) and found.lost == 8 else found
+        return replace(found, lost=0) if isinstance(found, follow.SampleBlock) and found.lost == 8 else found
 
     return silent
 
@@ -68,9 +68,9 @@ def forgets_a_loss(take: Callable[..., Any]) -> Callable[..., Any]:
 @pytest.mark.parametrize(
     ("owner", "name", "plant", "seen_in"),
     [
-        (client, "split_frames", loses_a_frame, ("missed", "frames_off", "uncounted")),
-        (client, "split_frames", skips_the_checksum, ("wrong", "invented", "frames_off")),
-        (client._Follow, "take", forgets_a_loss, ("uncounted",)),
+        (line, "split_frames", loses_a_frame, ("missed", "frames_off", "uncounted")),
+        (line, "split_frames", skips_the_checksum, ("wrong", "invented", "frames_off")),
+        (follow.Follow, "take", forgets_a_loss, ("uncounted",)),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from edge_seq.device.client import Timing, open_device
+from edge_seq.device.client import open_device
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport, SerialTransport
 from edge_seq.device.twin import Twin
 from edge_seq.support.errors import DeviceError, PortLostError

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.int_export import export_onnx_int
-from edge_seq.device.client import Timing
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
 from edge_seq.ir.contract import Channel

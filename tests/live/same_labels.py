@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from edge_seq.backends.onnx.run import load_onnx
 from edge_seq.backends.reference_int import run_reference
-from edge_seq.device.client import SampleBlock, open_device
+from edge_seq.device.client import open_device
+from edge_seq.device.follow import SampleBlock
 from edge_seq.device.messages import Decision as BoardDecision
 from edge_seq.ir.model import IntModel
 from edge_seq.live.engine import OnnxEngine

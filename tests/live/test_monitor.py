@@ -22,7 +22,8 @@ import pytest
 from rich.console import Console
 
 from edge_seq.cli.monitor_view import plot, view
-from edge_seq.device.client import Counters, connect
+from edge_seq.device.client import connect
+from edge_seq.device.line import Counters
 from edge_seq.live.monitor import BINS, DECISIONS, MESSAGES, MonitorState, state_of_board, watch_board
 from edge_seq.live.monitor_web import MAX_VIEWERS, MonitorServer
 from edge_seq.live.samples import UNKNOWN, Gap

@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from edge_seq.cli.record import _print_summary
 from edge_seq.data.readers import load_dataset
-from edge_seq.device.client import Timing, connect
+from edge_seq.device.client import connect
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.live.record import Capture, SteadyWriter, choose_labels, record
 from edge_seq.support.errors import ConfigError, ContractError, DataError, PortLostError

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.device.client import Timing, connect, open_device
+from edge_seq.device.client import connect, open_device
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.device.twin import Twin
 from edge_seq.ir.contract import Channel

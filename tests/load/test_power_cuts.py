@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_seq.device.client import Device, Timing, connect
+from edge_seq.device.client import Device, connect
+from edge_seq.device.line import Timing
 from edge_seq.device.transport import LoopbackTransport
 from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.support.errors import DeviceError
