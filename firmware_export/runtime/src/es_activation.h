@@ -8,7 +8,7 @@
 #include "es_operands.h"
 #include "es_tanh.h"
 
-/* Each of these activates a result, or four of them in a vector. ES_ACTIVATE defines what stores the operands of `units`
+/* Each of these activates a result, or four or eight of them in a vector. ES_ACTIVATE defines what stores the operands of `units`
  * results, a multiple of four. Macros, so that no compiler calls the activation through a pointer. */
 #if ES_KERNEL == ES_KERNEL_MVE
 #include <arm_mve.h>
@@ -41,6 +41,38 @@ static inline int32x4_t es_activation_none(int32x4_t results)
         for (; operands != end; operands += ES_QUAD) {                                                        \
             vstrhq_s32(operands, vrshlq_s32((activation)(vldrwq_s32(results)), shifts));                      \
             results += ES_QUAD;                                                                               \
+        }                                                                                                     \
+    }
+#elif ES_KERNEL == ES_KERNEL_AVX2
+#include "es_avx2.h"
+
+static inline __m256i es_activation_relu(__m256i results)
+{
+    return _mm256_max_epi32(_mm256_min_epi32(results, _mm256_set1_epi32(INT16_MAX)), _mm256_setzero_si256());
+}
+
+static inline __m256i es_activation_tanh(__m256i results)
+{
+    return es_avx2_tanh(results, 0);
+}
+
+static inline __m256i es_activation_none(__m256i results)
+{
+    return es_avx2_saturated(results);
+}
+
+#define ES_ACTIVATE(name, activation)                                                                         \
+    static inline void name(const int32_t *results, unsigned units, int16_t *operands)                        \
+    {                                                                                                         \
+        for (; units >= 2u * ES_QUAD; units -= 2u * ES_QUAD) {                                                \
+            const __m256i eight = _mm256_loadu_si256((const __m256i *)(const void *)results);                 \
+            es_avx2_store(operands, es_avx2_operand((activation)(eight)));                                    \
+            operands += 2u * ES_QUAD;                                                                         \
+            results += 2u * ES_QUAD;                                                                          \
+        }                                                                                                     \
+        if (units > 0u) {                                                                                     \
+            const __m256i four = _mm256_zextsi128_si256(es_avx2_load_half(results));                          \
+            es_avx2_store_quad(operands, es_avx2_operand((activation)(four)));                                \
         }                                                                                                     \
     }
 #else

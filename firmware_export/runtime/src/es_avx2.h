@@ -1,4 +1,4 @@
-/* Shared by the kernels for x86 hosts with AVX2: the sums of eight blocks of four rows, and the gates of eight
+/* Shared by the kernels for x86 hosts with AVX2: the sums of up to eight blocks of four rows, and the gates of eight
  * units. For a dual 16-bit multiply-add, a row's pair of words holds the weights of the coarse columns; after sign
  * extension of its low bytes, it holds those of the fine columns. One vector is four rows of two quads. See
  * KERNELS.md. */
@@ -157,6 +157,13 @@ static inline __m256i es_avx2_multipliers(const es_block_t *a, const es_block_t 
     return _mm256_unpacklo_epi16(both, _mm256_setzero_si256());
 }
 
+/* Results of the rows of two blocks, in the order of the rows: floor(sum * multiplier / 2^16) */
+static inline __m256i es_avx2_scaled(__m256i a, __m256i b, const es_block_t *of_a, const es_block_t *of_b)
+{
+    const __m256i sums = _mm256_add_epi32(_mm256_blend_epi32(a, b, 0xF0), _mm256_permute2x128_si256(a, b, 0x21));
+    return es_avx2_mulw_positive(sums, es_avx2_multipliers(of_a, of_b));
+}
+
 /* Turns the sums of four rows of eight blocks into results of eight blocks for each row: results [4] */
 static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t *blocks, __m256i *results)
 {
@@ -164,10 +171,7 @@ static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t 
     __m256i low[2], high[2];
     unsigned n;
     for (n = 0; n < 4; n++) {
-        const __m256i a = sums->of[n];
-        const __m256i b = sums->of[n + 4];
-        pair[n] = _mm256_add_epi32(_mm256_blend_epi32(a, b, 0xF0), _mm256_permute2x128_si256(a, b, 0x21));
-        pair[n] = es_avx2_mulw_positive(pair[n], es_avx2_multipliers(&blocks[n], &blocks[n + 4]));
+        pair[n] = es_avx2_scaled(sums->of[n], sums->of[n + 4], &blocks[n], &blocks[n + 4]);
     }
     for (n = 0; n < 2; n++) {
         low[n] = _mm256_unpacklo_epi32(pair[2 * n], pair[2 * n + 1]);
@@ -177,6 +181,24 @@ static inline void es_avx2_results(const es_avx2_sums_t *sums, const es_block_t 
     results[1] = _mm256_unpackhi_epi64(low[0], low[1]);
     results[2] = _mm256_unpacklo_epi64(high[0], high[1]);
     results[3] = _mm256_unpackhi_epi64(high[0], high[1]);
+}
+
+/* Sums of some blocks of a layer whose four rows all see input and state, which begin at `block` and `weights`: sums
+ * [blocks]. blocks: constant. stride: words from the weights of a block to the next. excess: es_avx2_excess of all
+ * operands */
+ES_AVX2_INLINE void es_avx2_layer_sums(__m256i *sums, unsigned blocks, const es_layer_t *layer, const es_block_t *block,
+                                       const int16_t *weights, uint32_t stride, const int16_t *below,
+                                       const int16_t *own, __m256i excess)
+{
+    const int16_t *const narrow = weights + 8u * layer->wide_pairs;
+    unsigned n;
+#pragma GCC unroll 8
+    for (n = 0; n < blocks; n++) {
+        sums[n] = _mm256_add_epi32(excess, _mm256_zextsi128_si256(es_avx2_load_half(block[n].bias)));
+    }
+    es_avx2_add_pairs(sums, blocks, weights, stride, ES_BLOCK_ROWS, below, layer->wide_pairs);
+    es_avx2_add_quads(sums, blocks, narrow, stride, ES_BLOCK_ROWS, below, layer->below_quads);
+    es_avx2_add_quads(sums, blocks, narrow + 8u * layer->below_quads, stride, ES_BLOCK_ROWS, own, layer->own_quads);
 }
 
 /* Loads words of the activation table one by one. */
@@ -220,6 +242,32 @@ static inline void es_avx2_store(int16_t *at, __m256i values)
     _mm_storeu_si128((__m128i *)(void *)at, _mm256_castsi256_si128(words));
 }
 
+/* The same of the first four of eight values. */
+static inline __m256i es_avx2_widen_quad(const int16_t *at)
+{
+    return _mm256_cvtepi16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)at));
+}
+
+static inline void es_avx2_store_quad(int16_t *at, __m256i values)
+{
+    const __m128i first = _mm256_castsi256_si128(values);
+    _mm_storel_epi64((__m128i *)(void *)at, _mm_packs_epi32(first, first)); /* saturates */
+}
+
+/* es_saturate in each lane */
+static inline __m256i es_avx2_saturated(__m256i values)
+{
+    return _mm256_min_epi32(_mm256_max_epi32(values, _mm256_set1_epi32(INT16_MIN)), _mm256_set1_epi32(INT16_MAX));
+}
+
+/* es_operand of eight hidden values in Q15 */
+static inline __m256i es_avx2_operand(__m256i hidden)
+{
+    const __m256i half = _mm256_setr_epi32(0, 0, 1 << 7, 1 << 7, 0, 0, 1 << 7, 1 << 7);
+    const __m256i shift = _mm256_setr_epi32(0, 0, 8, 8, 0, 0, 8, 8);
+    return _mm256_srav_epi32(_mm256_add_epi32(hidden, half), shift);
+}
+
 /* es_operands_replace, eight at a time as they were stored: a load that spans two stores would wait for both. */
 static inline void es_avx2_replace(int16_t *operands, const int16_t *scratch, unsigned hidden_size)
 {
@@ -231,6 +279,26 @@ static inline void es_avx2_replace(int16_t *operands, const int16_t *scratch, un
         operands[unit] = scratch[unit];
     }
 }
+
+/* Steps all units of a layer whose blocks are quads of units: some_units(layer, quad, blocks, .., excess) takes the blocks
+ * from `quad` on, eight at once, then two, then one. Those beyond the last unit are computed too, and not taken over. */
+#define ES_AVX2_STEP_BLOCKS(some_units, layer, below, state, scratch)                                         \
+    do {                                                                                                      \
+        const unsigned quads = (layer)->own_quads;                                                            \
+        const __m256i excess = _mm256_add_epi32(es_avx2_excess(below, (layer)->below_quads),                  \
+                                                es_avx2_excess(state, quads));                                \
+        unsigned quad;                                                                                        \
+        for (quad = 0; quad + ES_AVX2_UNITS <= quads; quad += ES_AVX2_UNITS) {                                \
+            (some_units)(layer, quad, ES_AVX2_UNITS, below, state, scratch, excess);                          \
+        }                                                                                                     \
+        for (; quad + 2u <= quads; quad += 2u) {                                                              \
+            (some_units)(layer, quad, 2u, below, state, scratch, excess);                                     \
+        }                                                                                                     \
+        if (quad < quads) {                                                                                   \
+            (some_units)(layer, quad, 1u, below, state, scratch, excess);                                     \
+        }                                                                                                     \
+        es_avx2_replace(state, scratch, (layer)->hidden_size);                                                \
+    } while (0)
 
 #endif
 #endif

@@ -6,7 +6,7 @@
 #include "es_cells.h"
 #include "es_thumb1.h"
 
-#define ES_THUMB1_ALONE ""
+#define ES_THUMB1_ALONE(go_on) ""
 #define ES_THUMB1_AFTER_PAIRS "b 25f\n"
 
 /* A unit: its sum, which is overwritten, and where its multiplier is in the block. r7: its update offset. */

@@ -1,6 +1,9 @@
 /* Convolutions and pools over time, which run before the recurrent layers, and the layers behind them (SPEC.md, sections
  * 6 and 7). Plain C for every part; the results of rows are those of the kernel (es_rows.h). */
 #include "es_front.h"
+
+#include <string.h>
+
 #include "es_activation.h"
 #include "es_pool.h"
 #include "es_rows.h"
@@ -141,6 +144,12 @@ static inline void store_input(int16_t *slot, const int16_t *input, unsigned wor
                 : "r2", "r3", "cc", "memory");
         }
         words %= ES_QUAD;
+#elif ES_KERNEL == ES_KERNEL_AVX2 /* with a store of that many bytes, which not every compiler makes of the loop below */
+        for (; words >= ES_QUAD; words -= ES_QUAD) {
+            memcpy(slot, input, ES_QUAD * sizeof *slot);
+            slot += ES_QUAD;
+            input += ES_QUAD;
+        }
 #endif
         for (; words > 0u; words -= 2u) {
             const int16_t first = input[0];

@@ -9,7 +9,7 @@
 #define ES_KERNEL_THUMB2 2 /* Thumb-2 without that instruction: Cortex-M3 */
 #define ES_KERNEL_MVE 3    /* Helium: Cortex-M55, M85 */
 #define ES_KERNEL_THUMB1 4 /* 16-bit Thumb: Cortex-M0, M0+ */
-#define ES_KERNEL_AVX2 5   /* x86 hosts: eight units of an LSTM or a GRU at once, convolutions and dense layers */
+#define ES_KERNEL_AVX2 5   /* x86 hosts: eight units at once, convolutions and dense layers */
 #define ES_KERNEL_NEON 6   /* Arm with NEON, 64 or 32 bits: four units of an LSTM or a GRU at once, rows of others */
 #define ES_KERNEL_RISCV 7  /* RV32 with multiplication and 32 registers, little-endian */
 
@@ -45,7 +45,7 @@
 #define ES_DSP_TABLE (!ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_RISCV)
 
 /* True if files of the kernel define the steps of RNN, GRU and LSTM with weights of 4 bits. */
-#if ES_KERNEL == ES_KERNEL_DSP && !defined(__OPTIMIZE_SIZE__)
+#if (ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_THUMB1) && !defined(__OPTIMIZE_SIZE__)
 #define ES_OWN_NIBBLES 1
 #else
 #define ES_OWN_NIBBLES 0
@@ -54,15 +54,15 @@
 /* True if a file of the kernel defines es_rows4_wide and es_rows4_narrow, which the head and convolutions use, and plain
  * cells. */
 #define ES_OWN_ROWS                                                                                         \
-    (ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV || ES_KERNEL == ES_KERNEL_THUMB1 ||        \
-     ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
+    (ES_KERNEL == ES_KERNEL_AVX2 || ES_KERNEL == ES_KERNEL_NEON || ES_KERNEL == ES_KERNEL_RISCV ||           \
+     ES_KERNEL == ES_KERNEL_THUMB1 || ES_KERNEL == ES_KERNEL_DSP || ES_KERNEL == ES_KERNEL_MVE)
 
 /* True if a file of the kernel defines es_rows4_wide_results and es_rows4_narrow_results, which convolutions and dense
  * layers use. */
 #if defined(__OPTIMIZE_SIZE__)
 #define ES_OWN_RESULTS (ES_KERNEL == ES_KERNEL_MVE || ES_KERNEL == ES_KERNEL_THUMB1)
 #else
-#define ES_OWN_RESULTS (ES_OWN_ROWS || ES_KERNEL == ES_KERNEL_AVX2)
+#define ES_OWN_RESULTS ES_OWN_ROWS
 #endif
 
 /* Blocks whose results they compute in one call: what a convolution and a dense layer keep on the stack. */

@@ -15,14 +15,8 @@ static inline void gate_results(const es_layer_t *layer, unsigned unit, const in
     const int16_t *const weights = layer->weights + (size_t)unit * stride;
     const es_block_t *const blocks = layer->blocks + unit;
     es_avx2_sums_t sums;
-    unsigned n;
 
-    for (n = 0; n < ES_AVX2_UNITS; n++) {
-        sums.of[n] = _mm256_add_epi32(excess, _mm256_zextsi128_si256(es_avx2_load_half(blocks[n].bias)));
-    }
-    es_avx2_add_pairs(sums.of, ES_AVX2_UNITS, weights, stride, 4, below, layer->wide_pairs);
-    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + 8u * layer->wide_pairs, stride, 4, below, layer->below_quads);
-    es_avx2_add_quads(sums.of, ES_AVX2_UNITS, weights + (stride - 8u * layer->own_quads), stride, 4, own, layer->own_quads);
+    es_avx2_layer_sums(sums.of, ES_AVX2_UNITS, layer, blocks, weights, stride, below, own, excess);
     es_avx2_results(&sums, blocks, results);
 }
 

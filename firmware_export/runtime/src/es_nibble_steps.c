@@ -18,7 +18,7 @@ static const ES_ROM int16_t *block_rows(const es_layer_t *layer, const ES_ROM es
     return weights;
 }
 
-#if !ES_OWN_NIBBLES /* else es_rnn_dsp.c, es_gru_dsp.c and es_lstm_dsp.c define these */
+#if !ES_OWN_NIBBLES /* else files of the kernel define these, as es_lstm_dsp.c does */
 void es_rnn_nibble_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     es_rnn_run(layer, below, state, scratch, block_rows);

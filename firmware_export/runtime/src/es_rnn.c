@@ -3,7 +3,7 @@
 #include "es_rows.h"
 #include "es_units.h"
 
-#if ES_PLAIN_CELLS && ES_KERNEL != ES_KERNEL_NEON /* then es_rnn_neon.c defines the step */
+#if ES_KERNEL == ES_KERNEL_PLAIN /* else a file of the kernel defines the step, as es_rnn_neon.c does */
 
 void es_rnn_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {

@@ -1,22 +1,38 @@
-/* The results of blocks of es_rows.h for x86 hosts with AVX2: those of convolutions and dense layers. They compute the same
- * integers. */
+/* The dot products of four rows of es_rows.c for x86 hosts with AVX2: those of convolutions, dense layers and the head. They
+ * compute the same integers. */
 #include "es_kernel.h"
 #include "es_rows.h"
 
-#if ES_KERNEL == ES_KERNEL_AVX2 && ES_OWN_RESULTS
+#if ES_KERNEL == ES_KERNEL_AVX2
 #include "es_avx2.h"
 
-#define AT_ONCE 4u /* blocks */
-
-/* Adds the two halves of the sums of a block, even and odd groups, and scales them: results [4] */
-static inline void store_results(__m256i sums, const es_block_t *block, int32_t *results)
+/* The sums of a block in four lanes: those of even groups and of odd ones, added. */
+static inline __m128i halves_added(__m256i sums)
 {
-    const __m256i both = _mm256_add_epi32(sums, _mm256_permute4x64_epi64(sums, 0x4E));
-    const __m256i multipliers = _mm256_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)block->multiplier));
-    _mm_storeu_si128((__m128i *)(void *)results, _mm256_castsi256_si128(es_avx2_mulw_positive(both, multipliers)));
+    return _mm_add_epi32(_mm256_castsi256_si128(sums), _mm256_extracti128_si256(sums, 1));
 }
 
-/* Defines the results of some blocks at once. blocks: constant. excess: added to each sum */
+const int16_t *es_rows4_wide(const int16_t *weights, const int16_t *features, uint16_t pairs, int32_t *accumulators)
+{
+    __m256i sums = _mm256_zextsi128_si256(es_avx2_load_half(accumulators));
+    es_avx2_add_pairs(&sums, 1, weights, 0, ES_BLOCK_ROWS, features, pairs);
+    _mm_storeu_si128((__m128i *)(void *)accumulators, halves_added(sums));
+    return weights + 8u * pairs;
+}
+
+const int16_t *es_rows4_narrow(const int16_t *weights, const int16_t *operands, uint16_t quads, int32_t *accumulators)
+{
+    __m256i sums = _mm256_add_epi32(es_avx2_excess(operands, quads),
+                                    _mm256_zextsi128_si256(es_avx2_load_half(accumulators)));
+    es_avx2_add_quads(&sums, 1, weights, 0, ES_BLOCK_ROWS, operands, quads);
+    _mm_storeu_si128((__m128i *)(void *)accumulators, halves_added(sums));
+    return weights + 8u * quads;
+}
+
+#if ES_OWN_RESULTS
+#define AT_ONCE 4u /* blocks */
+
+/* Defines the results of some blocks at once. blocks: constant, 1 or even. excess: added to each sum */
 #define SOME_RESULTS(name, add)                                                                               \
     ES_AVX2_INLINE void name(const es_block_t *block, unsigned blocks, const int16_t *weights, uint32_t stride, \
                              const es_seen_t *seen, __m256i excess, int32_t *results)                         \
@@ -29,8 +45,13 @@ static inline void store_results(__m256i sums, const es_block_t *block, int32_t 
         }                                                                                                     \
         (add)(sums, blocks, weights, stride, ES_BLOCK_ROWS, seen->first, first);                              \
         (add)(sums, blocks, weights + 8u * first, stride, ES_BLOCK_ROWS, seen->second, seen->second_groups);  \
-        for (n = 0; n < blocks; n++) {                                                                        \
-            store_results(sums[n], block + n, results + ES_BLOCK_ROWS * n);                                   \
+        for (n = 0; n + 2u <= blocks; n += 2u) {                                                              \
+            const __m256i two = es_avx2_scaled(sums[n], sums[n + 1u], block + n, block + n + 1u);             \
+            _mm256_storeu_si256((__m256i *)(void *)(results + ES_BLOCK_ROWS * n), two);                       \
+        }                                                                                                     \
+        if (n < blocks) {                                                                                     \
+            const __m256i twice = es_avx2_scaled(sums[n], sums[n], block + n, block + n);                     \
+            _mm_storeu_si128((__m128i *)(void *)(results + ES_BLOCK_ROWS * n), _mm256_castsi256_si128(twice)); \
         }                                                                                                     \
     }
 
@@ -73,4 +94,5 @@ static inline __m256i excess_of_quads(const es_seen_t *seen)
 
 RESULTS4(es_rows4_wide_results, some_wide, no_excess)
 RESULTS4(es_rows4_narrow_results, some_narrow, excess_of_quads)
+#endif
 #endif

@@ -26,9 +26,10 @@
     "sxth r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                      \
     "asrs r4, r4, #16\n\tmuls r4, r1, r4\n\tadd " sum ", r4\n\t"
 
-/* One row of a quad: 13 instructions for 4 products. */
-#define ES_THUMB1_QUAD_ROW(sum)                                                                  \
-    "ldm r7!, {r4}\n\t"                                                                          \
+/* One row of a quad: 13 instructions for 4 products. `change`: what makes its words of those that are loaded. */
+#define ES_THUMB1_QUAD_ROW(sum) ES_THUMB1_CHANGED_ROW(sum, "")
+#define ES_THUMB1_CHANGED_ROW(sum, change)                                                       \
+    "ldm r7!, {r4}\n\t" change                                                                   \
     "sxtb r5, r4\n\tmuls r5, r0, r5\n\tadd " sum ", r5\n\t"                                      \
     "sxth r5, r4\n\tmuls r5, r2, r5\n\tadd " sum ", r5\n\t"                                      \
     "asrs r4, r4, #16\n\t"                                                                       \
@@ -105,14 +106,16 @@ static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *u
     return 0;
 }
 #else
-/* Fills in all fields but block, out, end and constants, and unpacks the operands: unpacked [ES_THUMB1_UNPACKED_WORDS].
- * Returns where the dot product with the own operands begins. */
-static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *unpacked, const es_layer_t *layer,
-                                            const int16_t *below, const int16_t *own)
+/* Fills in all fields but block, out, end and constants, and unpacks the operands: unpacked [ES_THUMB1_UNPACKED_WORDS]; for
+ * weights of 4 bits an even number of quads. Returns where the dot product with the own operands begins, for weights of 4
+ * bits with those that are unpacked. nibbles: constant */
+static inline uint32_t es_thumb1_frame_filled(es_thumb1_frame_t *frame, int32_t *unpacked, const es_layer_t *layer,
+                                              const int16_t *below, const int16_t *own, int nibbles)
 {
     const unsigned most = layer->wide_alone != 0u ? 1u : ES_THUMB1_PAIRS;
     const unsigned pairs = layer->wide_pairs < most ? layer->wide_pairs : most;
-    const unsigned quads = layer->own_quads < ES_THUMB1_QUADS ? layer->own_quads : ES_THUMB1_QUADS;
+    const unsigned most_quads = layer->own_quads < ES_THUMB1_QUADS ? layer->own_quads : ES_THUMB1_QUADS;
+    const unsigned quads = nibbles != 0 ? most_quads & ~1u : most_quads;
     const int16_t *const own_end = own + ES_QUAD * layer->own_quads;
     const int16_t *from;
     const int16_t *end;
@@ -138,20 +141,28 @@ static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *u
     frame->own_end = own_end - ES_QUAD * quads;
     frame->unpacked = to;
     from = frame->own_end;
-    __asm__ volatile(
-        ".syntax unified\n\t"
-        "1:\n\t"
-        "ldm %[from]!, {r2, r4}\n\t"
-        "asrs r3, r2, #16\n\tsxth r2, r2\n\tasrs r5, r4, #16\n\tsxth r4, r4\n\t"
-        "stm %[to]!, {r2, r3, r4, r5}\n\t"
-        "cmp %[from], %[end]\n\t"
-        "bne 1b\n\t"
-        : [from] "+l"(from), [to] "+l"(to)
-        : [end] "l"(own_end)
-        : "r2", "r3", "r4", "r5", "cc", "memory");
+    if (nibbles == 0 || quads > 0u) {
+        __asm__ volatile(
+            ".syntax unified\n\t"
+            "1:\n\t"
+            "ldm %[from]!, {r2, r4}\n\t"
+            "asrs r3, r2, #16\n\tsxth r2, r2\n\tasrs r5, r4, #16\n\tsxth r4, r4\n\t"
+            "stm %[to]!, {r2, r3, r4, r5}\n\t"
+            "cmp %[from], %[end]\n\t"
+            "bne 1b\n\t"
+            : [from] "+l"(from), [to] "+l"(to)
+            : [end] "l"(own_end)
+            : "r2", "r3", "r4", "r5", "cc", "memory");
+    }
     frame->half = 1u << 14;
     frame->table = es_tanh_dsp_table;
-    return layer->own_quads > quads ? (uint32_t)ES_THUMB1_OWN_QUADS : ES_THUMB1_QUADS_END - 2u * quads;
+    return nibbles == 0 && layer->own_quads > quads ? (uint32_t)ES_THUMB1_OWN_QUADS : ES_THUMB1_QUADS_END - 2u * quads;
+}
+
+static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *unpacked, const es_layer_t *layer,
+                                            const int16_t *below, const int16_t *own)
+{
+    return es_thumb1_frame_filled(frame, unpacked, layer, below, own, 0);
 }
 #endif
 
@@ -183,6 +194,22 @@ static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *u
     "asrs r4, r4, #16\n\tmuls r4, r0, r4\n\tadd r9, r4\n\t"                                      \
     "sxth r5, r5\n\tmuls r5, r0, r5\n\tadd r10, r5\n\t"                                          \
     ".endm\n\t"
+/* For weights of 4 bits: rows of a quad whose words are those of the quad before it, shifted. */
+#define ES_THUMB1_SECOND_MACROS                                                                  \
+    ".macro second_row sum\n\t" ES_THUMB1_CHANGED_ROW("\\sum", "lsls r4, r4, #4\n\t") ".endm\n\t" \
+    ".macro two_quads_of_words\n\tquad_of_words\n\tldm r6!, {r0-r3}\n\town_second_rows\n\t.endm\n\t"
+#define ES_THUMB1_SECOND_MACROS4                                                                 \
+    ES_THUMB1_SECOND_MACROS                                                                      \
+    ".macro own_second_rows\n\tsubs r7, #16\n\t"                                               \
+    "second_row r8\n\tsecond_row r9\n\tsecond_row r10\n\tsecond_row r11\n\t.endm\n\t"         \
+    ".macro below_second_rows\n\town_second_rows\n\t.endm\n\t"
+#define ES_THUMB1_SECOND_MACROS3                                                                 \
+    ES_THUMB1_SECOND_MACROS                                                                      \
+    ".macro own_second_rows\n\tsubs r7, #12\n\tsecond_row r8\n\tsecond_row r9\n\tsecond_row r11\n\t.endm\n\t" \
+    ".macro below_second_rows\n\tsubs r7, #12\n\tsecond_row r8\n\tsecond_row r9\n\tsecond_row r10\n\t.endm\n\t"
+#define ES_THUMB1_SECOND_PURGE                                                                   \
+    ".purgem second_row\n\t.purgem two_quads_of_words\n\t.purgem own_second_rows\n\t.purgem below_second_rows\n\t"
+
 #define ES_THUMB1_PURGE                                                                          \
     ".purgem pair_row\n\t.purgem quad_row\n\t.purgem pair_rows\n\t.purgem pair_of_words\n\t.purgem quad_of_words\n\t" \
     ".purgem below_pair_rows\n\t.purgem own_quad_rows\n\t.purgem below_quad_rows\n\t.purgem below_alone\n\t"
@@ -240,12 +267,39 @@ static inline uint32_t es_thumb1_frame_fill(es_thumb1_frame_t *frame, int32_t *u
     "23:\n\tldr r6, [sp, #12]\n"                                                                 \
     "13:\n\t" ES_THUMB1_LOAD_QUAD "own_quad_rows\n\tldr r0, [sp, #16]\n\tcmp r6, r0\n\tbne 13b\n\t" \
     "ldr r6, [sp, #20]\n\tb 31f\n"                                                               \
-    "24:\n\t" ES_THUMB1_ALONE                                                                    \
+    "24:\n\t" ES_THUMB1_ALONE("bx r12\n")                                                       \
     "25:\n\tpair_of_words\n"                                                                     \
     "26:\n\tpair_of_words\n"                                                                     \
     "27:\n\tbx r12\n"                                                                            \
     "31:\n\tquad_of_words\n32:\n\tquad_of_words\n33:\n\tquad_of_words\n34:\n\tquad_of_words\n"   \
     "35:\n\tquad_of_words\n36:\n\tquad_of_words\n37:\n\tquad_of_words\n38:\n\tquad_of_words\n39:\n\t"
+
+/* The same for weights of 4 bits. Packed operands, from `address` to `end` in the frame, are an odd quad, after which an
+ * even number is left, and two quads at a time. `again`, `done`: labels. */
+#define ES_THUMB1_PACKED_NIBBLES(rows, second_rows, address, end, again, done)                   \
+    "ldr r6, [sp, #" address "]\n"                                                               \
+    again ":\n\t" ES_THUMB1_LOAD_QUAD rows "\n\t"                                               \
+    "ldr r0, [sp, #" end "]\n\tsubs r0, r0, r6\n\tbeq " done "f\n\tlsls r0, r0, #28\n\tbpl " again "b\n\t" \
+    ES_THUMB1_LOAD_QUAD second_rows "\n\t"                                                      \
+    "ldr r0, [sp, #" end "]\n\tcmp r6, r0\n\tbne " again "b\n"                                 \
+    done ":\n\t"
+#define ES_THUMB1_NIBBLE_SUMS                                                                    \
+    ES_THUMB1_BIASES                                                                             \
+    "mov r6, lr\n\tldr r0, [sp, #4]\n\tbx r0\n"                                                \
+    "22:\n\t" ES_THUMB1_PACKED_NIBBLES("below_quad_rows", "below_second_rows", "0", "8", "12", "14") \
+    "mov r6, lr\n\tb 27f\n"                                                                     \
+    "23:\n\t" ES_THUMB1_PACKED_NIBBLES("own_quad_rows", "own_second_rows", "12", "16", "13", "15") \
+    "ldr r6, [sp, #20]\n\tbx r12\n"                                                             \
+    "21:\n\tldr r6, [sp, #0]\n"                                                                 \
+    "11:\n\t" ES_THUMB1_LOAD_PAIR "below_pair_rows\n\tldr r0, [sp, #8]\n\tcmp r6, r0\n\tbne 11b\n\t" \
+    "mov r6, lr\n\t" ES_THUMB1_AFTER_PAIRS                                                      \
+    "24:\n\t" ES_THUMB1_ALONE("b 27f\n")                                                        \
+    "25:\n\tpair_of_words\n"                                                                    \
+    "26:\n\tpair_of_words\n"                                                                    \
+    "27:\n\tldr r0, [sp, #12]\n\tldr r1, [sp, #16]\n\tcmp r0, r1\n\tbeq 28f\n\tb 23b\n"       \
+    "28:\n\tbx r12\n"                                                                           \
+    "31:\n\ttwo_quads_of_words\n33:\n\ttwo_quads_of_words\n35:\n\ttwo_quads_of_words\n37:\n\ttwo_quads_of_words\n" \
+    "32:\n34:\n36:\n38:\n39:\n\t" /* entries of the table that are not used, and the end */
 #endif
 
 /* ES_THUMB1_RESULTS, after the sums: loads r4 - r6 from the frame. ES_THUMB1_MULW: floor(sum m / 2^16) in r0;
