@@ -43,6 +43,33 @@ static inline int32x4_t es_activation_none(int32x4_t results)
             results += ES_QUAD;                                                                               \
         }                                                                                                     \
     }
+#elif ES_KERNEL == ES_KERNEL_NEON
+#include "es_neon.h"
+
+static inline int16x4_t es_activation_relu(int32x4_t results)
+{
+    return vmax_s16(vqmovn_s32(results), vdup_n_s16(0));
+}
+
+static inline int16x4_t es_activation_tanh(int32x4_t results)
+{
+    return vmovn_s32(es_neon_tanh(results));
+}
+
+static inline int16x4_t es_activation_none(int32x4_t results)
+{
+    return vqmovn_s32(results);
+}
+
+#define ES_ACTIVATE(name, activation)                                                                         \
+    static inline void name(const int32_t *results, unsigned units, int16_t *operands)                        \
+    {                                                                                                         \
+        const int16_t *const end = operands + units;                                                          \
+        for (; operands != end; operands += ES_QUAD) {                                                        \
+            vst1_s16(operands, es_neon_operands((activation)(vld1q_s32(results))));                           \
+            results += ES_QUAD;                                                                               \
+        }                                                                                                     \
+    }
 #elif ES_KERNEL == ES_KERNEL_AVX2
 #include "es_avx2.h"
 

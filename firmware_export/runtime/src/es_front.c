@@ -144,7 +144,7 @@ static inline void store_input(int16_t *slot, const int16_t *input, unsigned wor
                 : "r2", "r3", "cc", "memory");
         }
         words %= ES_QUAD;
-#elif ES_KERNEL == ES_KERNEL_AVX2 /* with a store of that many bytes, which not every compiler makes of the loop below */
+#elif ES_UNITS_AT_ONCE /* with a store of that many bytes, which not every compiler makes of the loop below */
         for (; words >= ES_QUAD; words -= ES_QUAD) {
             memcpy(slot, input, ES_QUAD * sizeof *slot);
             slot += ES_QUAD;

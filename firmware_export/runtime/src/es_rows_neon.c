@@ -55,6 +55,33 @@ const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, 
 }
 
 #if ES_OWN_RESULTS
+/* Adds two pairs: weights [2, 4, 2]. */
+ES_NEON_INLINE int32x4_t two_pairs_added(int32x4_t sum, const int16_t *weights, int16x4_t features)
+{
+    const int16x8x2_t words = es_neon_groups(weights, ES_BLOCK_ROWS);
+    sum = vmlal_lane_s16(sum, vget_low_s16(words.val[0]), features, 0);
+    sum = vmlal_lane_s16(sum, vget_low_s16(words.val[1]), features, 1);
+    sum = vmlal_lane_s16(sum, vget_high_s16(words.val[0]), features, 2);
+    return vmlal_lane_s16(sum, vget_high_s16(words.val[1]), features, 3);
+}
+
+/* es_neon_add_pairs for many pairs, two at once. A cell has few, and this would take more instructions there. */
+ES_NEON_INLINE void add_many_pairs(int32x4_t *sums, const int16_t *weights, size_t stride, unsigned rows,
+                                   const int16_t *features, unsigned pairs)
+{
+    unsigned n;
+    for (; pairs > 1u; pairs -= 2u) {
+        const int16x4_t words = vld1_s16(features);
+#pragma GCC unroll 4
+        for (n = 0; n < ES_NEON_UNITS; n++) {
+            sums[n] = two_pairs_added(sums[n], weights + n * stride, words);
+        }
+        weights += 4u * rows;
+        features += 4;
+    }
+    es_neon_add_pairs(sums, weights, stride, rows, features, pairs);
+}
+
 /* Defines the results of blocks: of four at once, and of those that are left one by one. */
 #define RESULTS4(name, add_to_four, added)                                                                            \
     const int16_t *name(const es_block_t *block, const int16_t *weights, const es_seen_t *seen, unsigned blocks,      \
@@ -86,7 +113,7 @@ const int16_t *es_rows4_block(const es_layer_t *layer, const es_block_t *block, 
         return weights;                                                                                               \
     }
 
-RESULTS4(es_rows4_wide_results, es_neon_add_pairs, pairs_added)
+RESULTS4(es_rows4_wide_results, add_many_pairs, pairs_added)
 RESULTS4(es_rows4_narrow_results, es_neon_add_quads, quads_added)
 #endif
 #endif
