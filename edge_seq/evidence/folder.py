@@ -17,10 +17,11 @@ from edge_seq.evidence.claims import BILL, MANIFEST, MEASURE, MISRA, SCORES, VER
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.page import evidence_page
 from edge_seq.evidence.sbom import c_files_of
-from edge_seq.evidence.signing import SIGNATURE, check_folder, hashes_of, sign_folder
+from edge_seq.evidence.signing import SIGNATURE, check_folder, check_list, hashes_of, sign_folder
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
+from edge_seq.support.opening import read_bytes
 from edge_seq.support.results import to_plain
 
 INDEX, PAGE, DATE = "evidence.json", "index.html", "signed_on.json"
@@ -85,12 +86,16 @@ def check_evidence(
         raise ConfigError(f"checking {folder}: it has no {INDEX}; give a folder that edge-seq evidence RUN --out made")
     try:
         index = load_result(folder / INDEX, Evidence)
-        found = hashes_of(folder, without=(INDEX, SIGNATURE, DATE))
-    except DataError as error:
+        signed = (SIGNATURE, DATE) if (folder / SIGNATURE).is_file() else ()
+        found = hashes_of(folder, without=(INDEX, *signed))
+        written = read_bytes(folder / INDEX)
+    except (DataError, OSError) as error:
         return [str(error)]
     if index.format != FORMAT:
         return [f"{INDEX} has format {index.format!r}, this release reads {FORMAT!r}"]
     wrong = _differences("file", index.files, found)
+    if written != f"{json_text(index)}\n".encode():
+        wrong.append(f"{INDEX} is not as edge-seq evidence writes it")
     for what, ours, theirs in (("input", index.inputs, run_inputs), ("export", index.outputs, run_outputs)):
         if theirs is not None:
             wrong += [f"{line} in the run" for line in _differences(what, ours, theirs)]
@@ -112,9 +117,9 @@ def check_evidence(
 DOCUMENTS = (VERIFY, MEASURE, SCORES, MANIFEST, BILL, MISRA)
 
 
-def check_signature(folder: Path, public_key: Path) -> list[str]:
-    """Check the signature of a folder of evidence: what is wrong, or nothing."""
-    fault = check_folder(folder, public_key)
+def check_signature(folder: Path, public_key: Path | None) -> list[str]:
+    """Check the signature of a folder of evidence: what is wrong, or nothing. Without a key, only its list of files."""
+    fault = check_list(folder) if public_key is None else check_folder(folder, public_key)
     return [] if fault is None else [f"signature: {fault}"]
 
 
@@ -157,5 +162,10 @@ def _identity(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
     listed = {
         one["name"]: one["hashes"][0]["content"] for one in documents[BILL]["components"] if one["type"] == "file"
     }
-    wrong += [f"{line} in {BILL}" for line in _differences("C file", c_files_of(index.outputs), listed)]
+    c_files = c_files_of(index.outputs)
+    wrong += [f"{line} in {BILL}" for line in _differences("C file", c_files, listed)]
+    if documents[MISRA]["tool"] is not None:
+        read = dict.fromkeys(documents[MISRA]["files"], "")
+        sources = {name: "" for name in c_files if name.endswith(".c")}
+        wrong += [f"{line} in {MISRA}" for line in _differences("C file", sources, read)]
     return wrong

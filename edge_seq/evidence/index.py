@@ -23,7 +23,8 @@ class Evidence(Result):
         summary: facts about the model, pairs of name and value.
         limits: limits of the model, one sentence each.
         versions: versions of the packages of the training, and of edge_seq.
-        commands: commands that make the run and this folder again; RUN is the folder of the run.
+        commands: commands that make the run and this folder again; RUN is the folder of the run, KEY a private
+            key.
         inputs: SHA-256 of the files of the run that are not exports, by path in the run.
         outputs: SHA-256 of the exported files, by path in the folder of exports.
         claims: the table of claims.

@@ -11,6 +11,11 @@ from edge_seq.ir.contract import Preprocessing
 from edge_seq.report.markup import Child, Html, bullets, code_block, facts, join, table, tag
 from edge_seq.report.page import Section, page
 
+_PLACES = (
+    "RUN is the folder of the run, KEY the private key of who signs. The files of the run, with its data, have the "
+    "hashes below."
+)
+
 
 def evidence_page(index: Evidence) -> str:
     """Make the page."""
@@ -90,7 +95,7 @@ def _contract(index: Evidence) -> Html:
 def _again(index: Evidence) -> Html:
     return join(
         [
-            tag("p", "RUN is the folder of the run. The data of its inputs have the hashes below."),
+            tag("p", _PLACES),
             code_block(index.commands),
             table("Versions", ["package", "version"], [[name, one] for name, one in sorted(index.versions.items())]),
         ]

@@ -141,8 +141,25 @@ def check_folder(folder: Path, public_key: Path) -> str | None:
         ToolError: the package ``cryptography`` is not installed.
     """
     signed, fault = _signed(folder, public_key)
-    if signed is None:
-        return fault
+    return fault if signed is None else _changes(folder, signed)
+
+
+def check_list(folder: Path) -> str | None:
+    """Check that the files of a folder are those that its ``signature.json`` lists, whoever signed it.
+
+    Returns:
+        None if they are, or if there is no such file; else what is wrong.
+    """
+    if not (folder / SIGNATURE).is_file():
+        return None
+    table, fault = _table(folder)
+    return fault if table is None else _changes(folder, table["files"])
+
+
+def _changes(folder: Path, signed: Mapping[str, str]) -> str | None:
+    """How the files of a folder differ from a signed list, and the list from how it is written; None if they do not."""
+    if read_bytes(folder / SIGNATURE) != f"{json_text(load_json(folder / SIGNATURE))}\n".encode():
+        return f"{SIGNATURE} was changed"
     found = hashes_of(folder)
     wrong = [
         *(f"{name} was changed" for name in sorted(found) if name in signed and found[name] != signed[name]),
@@ -174,19 +191,10 @@ def _signed(folder: Path, public_key: Path) -> tuple[Mapping[str, str] | None, s
     key, (_, _, invalid) = _public_key(public_key), _cryptography()
     if not (folder / SIGNATURE).is_file():
         return None, f"{folder.name} has no {SIGNATURE}; sign the run with edge-seq sign"
-    try:
-        table = load_json(folder / SIGNATURE)
-    except DataError as error:
-        return None, str(error)
-    files, signature = table.get("files"), table.get("signature")
-    if (
-        table.get("format") != FORMAT
-        or set(table) != {"format", "files", "public_key", "signature"}
-        or not isinstance(signature, str)
-        or not isinstance(files, dict)
-        or not all(isinstance(value, str) for value in files.values())
-    ):
-        return None, f"{SIGNATURE} is not a signature of this release"
+    table, fault = _table(folder)
+    if table is None:
+        return None, fault
+    files, signature = table["files"], table["signature"]
     try:
         raw = base64.b64decode(signature, validate=True)
         key.verify(raw, _message(files))
@@ -197,6 +205,24 @@ def _signed(folder: Path, public_key: Path) -> tuple[Mapping[str, str] | None, s
     except invalid:
         return None, f"the signature is not of the key {public_key.name}, or the list of files was changed"
     return files, ""
+
+
+def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
+    """The content of ``signature.json``, or None and what is wrong with it."""
+    try:
+        table = load_json(folder / SIGNATURE)
+    except DataError as error:
+        return None, str(error)
+    files = table.get("files")
+    if (
+        table.get("format") != FORMAT
+        or set(table) != {"format", "files", "public_key", "signature"}
+        or not isinstance(table["signature"], str)
+        or not isinstance(files, dict)
+        or not all(isinstance(value, str) for value in files.values())
+    ):
+        return None, f"{SIGNATURE} is not a signature of this release"
+    return table, ""
 
 
 def _message(files: Mapping[str, str]) -> bytes:

@@ -62,7 +62,8 @@ class Ladder(Result, ShownAsTables):
         input_hash: SHA-256 of the compared windows.
         rungs: results of the rungs, from torch to the last C build.
         c_sha256: hash of the exported C that was compared; None if it is not known.
-        options: options of ``edge-seq verify`` that chose other windows than it does by itself; None for those.
+        options: options of ``edge-seq verify`` that are not those it has by itself, besides targets if all have a
+            name; None if there are none.
     """
 
     derived = ("holds", "skipped")

@@ -262,7 +262,7 @@ def _target_attempts(
             uses="c/",
         )
         for target in targets
-        if target.name != "host"  # the host always has a rung
+        if target.name != "host" or target.file  # the host always has a rung
     ]
 
 

@@ -12,9 +12,7 @@ from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_int, w
 from firmware_export.measuring.measure import check_budgets, measure
 from firmware_export.measuring.report import MeasureReport, Skipped, TargetReport, measured_figures
 from firmware_export.toolchain.budgets import Budgets, first_of
-from firmware_export.toolchain.target import MissingToolError, Target
-
-STEPS = 10_000  # least number that is counted unless told otherwise
+from firmware_export.toolchain.target import MissingToolError, Target, options_of_files
 
 
 @writes_to_run
@@ -23,7 +21,7 @@ def measure_run(
     targets: Sequence[Target],
     budgets: Budgets,
     *,
-    steps: int = STEPS,
+    steps: int | None = None,
     progress: Callable[..., None] = lambda *_args: None,
 ) -> MeasureReport:
     """Measure the C export of a run, and write reports/measure.json.
@@ -33,7 +31,7 @@ def measure_run(
         targets: Emulated targets.
         budgets: Budgets. They take precedence over those of the run's configuration, which take precedence over those
             of the target.
-        steps: Least number of time steps to count.
+        steps: Least number of time steps to count; None as :func:`firmware_export.measuring.measure.measure` says.
         progress: Called with targets done, targets in all, and the name of the next.
 
     Returns:
@@ -62,7 +60,7 @@ def measure_run(
     progress(len(targets), len(targets), "done")
     holds = not any(one.over_budget for one in reports)
     rendered = render_c(model, golden_counts_of(run))
-    options = None if steps == STEPS else ("--steps", str(steps))
-    report = MeasureReport(model_hash(model), holds, tuple(reports), c_sha256(rendered), options)
+    options = (*options_of_files(targets), *(() if steps is None else ("--steps", str(steps))))
+    report = MeasureReport(model_hash(model), holds, tuple(reports), c_sha256(rendered), options or None)
     save_json(run.reports / "measure.json", report)
     return report

@@ -6,6 +6,7 @@ import importlib.metadata
 import shlex
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -15,15 +16,19 @@ from edge_seq.compare.result import Comparison
 from edge_seq.compare.text import COMPARISON, FORMAT
 from edge_seq.data.recording import SIDES
 from edge_seq.data.window_file import load_windows
+from edge_seq.ir.contract import SensorContract, axis_triples
 from edge_seq.ir.describe import describe
 from edge_seq.ir.model import FloatModel, IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.parity.c_rungs import TARGET_RUNG
 from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.ladder import Ladder
+from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.decision_search import Decision
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
+from edge_seq.pipeline.exports import blobs_in, packages_in
 from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
-from edge_seq.pipeline.robustness import Robustness
+from edge_seq.pipeline.robustness import SWEEP_NAMES, Robustness
 from edge_seq.report.comparison_page import comparison_page
 from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SearchFigures, SideFigures
 from edge_seq.report.run_page import run_page
@@ -125,12 +130,12 @@ def gather_run(run: RunFolder) -> RunFigures:
     float_model = load_run_float(run)
     int_model = load_int_model(run.int_model) if run.int_model.is_file() else None
     shown = describe(int_model or float_model)
-    tables, steps = _tables(run), _steps(run)
+    tables, steps, config = _tables(run), _steps(run), load_run_config(run)
     return RunFigures(
         name=run.path.absolute().name,
         path=str(run.path),
         model=shown,
-        config=load_run_config(run),
+        config=config,
         sides=_sides(run, float_model.num_classes),
         **vars(tables),
         timelines=read_timelines(
@@ -146,7 +151,7 @@ def gather_run(run: RunFolder) -> RunFigures:
         steps=steps,
         missing={name: command for name, command in steps.items() if getattr(tables, name) is None},
         stale=_stale(tables, float_model, int_model, again={"decision": run.command("decide"), **steps}),
-        commands=_commands(run, tables),
+        commands=_commands(run, tables, config, shown.contract),
     )
 
 
@@ -245,35 +250,110 @@ def _stale(
     return lines
 
 
-def _commands(run: RunFolder, tables: RunTables) -> tuple[str, ...]:
-    """Commands from the configuration to this report, with the options that the tables record."""
-    first = run.command("train") if tables.imported is None else tables.imported.command
-    lines = [first, run.command("quantize")]
-    search = None if tables.decision is None else tables.decision.search
-    if search is not None:
-        options = f" --max-extra-delay-s {search.max_extra_delay_s:g}"
-        options += " --allow-unknown" if search.allow_unknown else ""
-        for name, given in (("margin", search.unknown_margin), ("distance", search.unknown_distance)):
-            options += "" if given is None else f" --unknown-{name} {given:g}"
-        lines.append(run.command("decide") + options)
-    lines += [run.command("evaluate"), f"{run.command('evaluate')} --stream", run.command("export")]
-    rungs = () if tables.verify is None else tables.verify.rungs
+def _commands(run: RunFolder, tables: RunTables, config: RunConfig, contract: SensorContract) -> tuple[str, ...]:
+    """Commands from the configuration to this report, with the options that the tables and exports record."""
+    verify, measure = tables.verify, tables.measure
+    rungs = () if verify is None else verify.rungs
     tried = [one.name.removeprefix(TARGET_RUNG) for one in rungs]
-    targets = _options("--target", [name for name in tried if name in target_names()])
-    chosen = () if tables.verify is None else tables.verify.options or ()
-    lines.append(" ".join((run.command("verify") + targets, *chosen)))
-    measured = () if tables.measure is None else tables.measure.targets
+    measured = () if measure is None else measure.targets
     limits = [set(one.budgets.items()) for one in measured]
     budgets = sorted(set.intersection(*limits)) if limits else []  # common to all targets, so given as options
-    options = "".join(f" --{name.replace('_', '-')} {limit}" for name, limit in budgets)
-    targets = _options("--target", [one.found.target for one in measured] or ["cortex_m4"])
-    counted = () if tables.measure is None else tables.measure.options or ()
-    lines.append(" ".join((run.command("measure") + targets + options, *counted)))
-    return (*lines, run.command("robustness"), run.command("report"))
+    chosen = () if verify is None else verify.options or ()
+    counted = () if measure is None else measure.options or ()
+    steps: list[tuple[str, Sequence[str]]] = [("quantize", _of_bits(tables.quantization, config))]
+    if tables.decision is not None:
+        steps.append(("decide", _of_decision(tables.decision)))
+    steps += [
+        ("evaluate", _of_baselines(tables.metrics, run)),
+        ("evaluate", ("--stream", *_of_tolerance(tables.stream, contract))),
+        ("export", _of_exports(run)),
+        ("verify", (*_targets([name for name in tried if name in target_names()], chosen), *chosen)),
+        (
+            "measure",
+            (
+                *_targets([one.found.target for one in measured] or ["cortex_m4"], counted),
+                *(word for name, limit in budgets for word in (f"--{name.replace('_', '-')}", str(limit))),
+                *counted,
+            ),
+        ),
+        ("robustness", _of_sweeps(tables.robustness, run, contract)),
+        ("report", ()),
+    ]
+    first = run.command("train") if tables.imported is None else tables.imported.command
+    return (first, *(" ".join((run.command(name), *map(shlex.quote, options))) for name, options in steps))
 
 
-def _options(name: str, values: Sequence[str]) -> str:
-    return "".join(f" {name} {shlex.quote(value)}" for value in values)
+def _of_bits(found: QuantizationSummary | None, config: RunConfig) -> tuple[str, ...]:
+    """Options of a quantisation with other bits than the configuration asks for."""
+    if found is None:
+        return ()
+    layers, asked = len(found.cell_frac_bits), config.quantization.weight_bits
+    bits = found.weight_bits or (8,) * layers
+    if bits == (asked * layers if len(asked) == 1 else asked):
+        return ()
+    return tuple(word for one in (bits[:1] if len(set(bits)) == 1 else bits) for word in ("--weight-bits", str(one)))
+
+
+def _of_decision(found: Decision) -> tuple[str, ...]:
+    """Options of the search of a decision stage, or of its removal."""
+    search = found.search
+    if search is None:
+        return ("--remove",)
+    numbers = {
+        "--max-extra-delay-s": search.max_extra_delay_s,
+        "--unknown-margin": search.unknown_margin,
+        "--unknown-distance": search.unknown_distance,
+    }
+    given = tuple(word for name, one in numbers.items() if one is not None for word in (name, _exact(one)))
+    return (*given, *(("--allow-unknown",) if search.allow_unknown else ()))
+
+
+def _exact(number: float) -> str:
+    """The number, as short as it can be told without loss."""
+    short = f"{number:g}"
+    return short if float(short) == number else repr(number)
+
+
+def _of_baselines(found: Evaluation | None, run: RunFolder) -> tuple[str, ...]:
+    without = found is not None and found.random_forest is None and run.windows("train").is_file()
+    return ("--no-baselines",) if without else ()
+
+
+def _of_tolerance(found: StreamEvaluation | None, contract: SensorContract) -> tuple[str, ...]:
+    """Option of streams that were scored with another tolerance than the length of a window."""
+    if found is None:
+        return ()
+    tolerance = found.float_model.tolerance_s
+    usual = contract.window_length / contract.sample_rate_hz
+    return () if tolerance == usual else ("--tolerance-s", _exact(tolerance))
+
+
+def _of_exports(run: RunFolder) -> tuple[str, ...]:
+    """Options of what the exports have besides ONNX and C."""
+    folder = run.exports.path
+    wanted = (
+        *(("--package", name) for name in packages_in(folder)),
+        *(("--blob", order) for order in blobs_in(folder)),
+        *([("--onnx", "portable")] if (folder / PORTABLE_WINDOW).is_file() else ()),
+    )
+    return tuple(word for option in wanted for word in option)
+
+
+def _of_sweeps(found: Robustness | None, run: RunFolder, contract: SensorContract) -> tuple[str, ...]:
+    """Options of a sweep of some disturbances, or without a drawing."""
+    if found is None:
+        return ()
+    names = [one.name for one in found.sweeps]
+    usual = [name for name in SWEEP_NAMES if name != "mounting_angle" or axis_triples(contract)]
+    options = () if names == usual else tuple(word for name in names for word in ("--sweep", name))
+    drawn = (run.reports / "robustness.test.png").is_file()
+    return (*options, *(() if drawn else ("--no-plot",)))
+
+
+def _targets(names: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
+    """Options of targets, but for those that ``options`` name already, by their names or files."""
+    named = {Path(value).stem for option, value in pairwise(options) if option == "--target"}
+    return tuple(word for name in names if name not in named for word in ("--target", name))
 
 
 def write_report(path: Path, out: Path | None = None) -> tuple[RunFigures | ComparisonFigures | SearchFigures, Path]:

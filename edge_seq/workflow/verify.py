@@ -26,7 +26,7 @@ from edge_seq.workflow.folder import (
 )
 from edge_seq.workflow.importing.record import load_imported
 from edge_seq.workflow.release.sign import signature_rung
-from firmware_export.toolchain.target import Target
+from firmware_export.toolchain.target import Target, options_of_files
 
 Progress = Callable[[int, int, str], None]
 
@@ -90,9 +90,16 @@ def verify_run(
         device_steps=device_steps,
         progress=progress,
     )
-    chosen = {"--windows": max_windows, "--extreme": extreme_windows, "--side": side}
-    usual = {"--windows": MAX_WINDOWS, "--extreme": EXTREME_WINDOWS, "--side": "test"}
-    options = tuple(word for name in chosen if chosen[name] != usual[name] for word in (name, str(chosen[name])))
+    chosen = {
+        "--windows": (max_windows, MAX_WINDOWS),
+        "--extreme": (extreme_windows, EXTREME_WINDOWS),
+        "--side": (side, "test"),
+        "--key": (public_key, None),
+        "--port": (None if device is None else device.name, None),
+        "--port-steps": (device_steps, DEFAULT_STEPS),
+    }
+    others = (word for name, (given, usual) in chosen.items() if given != usual for word in (name, str(given)))
+    options = (*options_of_files(targets), *others)
     ladder = replace(ladder, c_sha256=c_sha256(rendered), options=options or None)
     if public_key is not None:
         ladder = replace(ladder, rungs=(signature_rung(run, public_key), *ladder.rungs))

@@ -20,7 +20,6 @@ from firmware_export.toolchain.image import Image
 from firmware_export.toolchain.target import UnicornEmulator
 
 _PAINT = 0xA5
-_ENOUGH = 400  # steps, if their cost turns out to depend on the data
 
 
 class _Stepper:
@@ -50,7 +49,9 @@ class _Stepper:
         return len(self.machine.read(bottom, top - bottom).lstrip(bytes([_PAINT])))
 
 
-def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:
+def count_in_unicorn(
+    image: Image, emulator: UnicornEmulator, model: IntModel, counts: NDArray[np.int16], *, enough: int | None = None
+) -> StepCounts:
     """Count the instructions of each step of a stream, from the second window on.
 
     Args:
@@ -59,6 +60,8 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
         model: model to run.
         counts: raw counts, int16 [N, C], at least two windows, from
             :func:`firmware_export.measuring.step_counts.stream_for_counting`.
+        enough: steps, in whole windows, after which counting ends if their cost has turned out to depend on the data;
+            None counts all.
 
     Raises:
         ToolError: the firmware faults.
@@ -83,7 +86,7 @@ def count_in_unicorn(image: Image, emulator: UnicornEmulator, model: IntModel, c
             if index < length:
                 for block, times in executed.items():
                     first_window.update(dict.fromkeys(inside[block], times))
-            elif len(costs) % length == 0 and len(costs) >= _ENOUGH and _varies(costs, length):
+            elif enough is not None and len(costs) >= enough and len(costs) % length == 0 and _varies(costs, length):
                 break
     minimum, maximum, steps = counts_by_place(costs, length)
     by_function = machine.elf.count_by_function(first_window)

@@ -17,7 +17,7 @@ from firmware_export.measuring.count_simavr import count_in_simavr
 from firmware_export.measuring.count_unicorn import count_in_unicorn
 from firmware_export.measuring.sizes import Sizes, measure_sizes
 from firmware_export.measuring.stack import DeepestStack, deepest_stack
-from firmware_export.measuring.step_counts import StepCounts, stream_for_counting
+from firmware_export.measuring.step_counts import ENOUGH, STEPS, StepCounts, stream_for_counting
 from firmware_export.running.run_target import TargetProgram, build_for_target, require_answer
 from firmware_export.toolchain.budgets import Budgets
 from firmware_export.toolchain.host import HostProgram
@@ -116,14 +116,15 @@ class Overrun:
         )
 
 
-def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_000) -> Measurement:
+def measure(folder: Path, model: IntModel, target: Target, *, steps: int | None = None) -> Measurement:
     """Build a model for a target and measure its cost there.
 
     Args:
         folder: export folder, written by :func:`firmware_export.emission.emit.export_c`.
         model: the exported model.
         target: target from :func:`firmware_export.toolchain.target.load_target`.
-        steps: least number of steps to count, on random and extreme counts; two windows are always run.
+        steps: least number of steps to count, on random and extreme counts; two windows are always run. None counts
+            10,000; unicorn stops after 400 where the cost of a step depends on the data, which a note says.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing; the message says what to install.
@@ -132,8 +133,9 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
     with tempfile.TemporaryDirectory() as name:
         program = build_for_target(folder, Path(name), target, stack_figures=True)
         require_answer(program, model)
+        counts = stream_for_counting(model, STEPS if steps is None else steps)
         if isinstance(program.built, HostProgram):
-            return _measure_program(program.built, program, model, stream_for_counting(model, steps))
+            return _measure_program(program.built, program, model, counts)
         if isinstance(program.built, WasmModule):
             note = "not measured: WebAssembly is compiled for the processor that it runs on"
             return Measurement(model.name, target.name, program.detail, None, None, None, None, (note,))
@@ -149,7 +151,12 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int = 10_00
         except ToolError as error:
             stack = None
             notes.append(f"worst-case stack not measured: {error}")
-        counted = _count(image, program.emulator, model, stream_for_counting(model, steps))
+        counted = _count(image, program.emulator, model, counts, enough=ENOUGH if steps is None else None)
+        if steps is None and counted.steps < STEPS:
+            notes.append(
+                f"stopped after {counted.steps:,} of {STEPS:,} steps: their cost depends on the data, so no number of "
+                f"steps gives its bound; --steps {STEPS} counts them all"
+            )
         if counted.stack_bytes is None:
             notes.append(f"observed stack: not measured, {program.emulator.name} does not show it")
         elif stack is not None and counted.stack_bytes > stack.bytes:
@@ -182,10 +189,12 @@ def _measure_program(
     return Measurement(model.name, program.target.name, program.detail, None, None, None, None, (note,))
 
 
-def _count(image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np.int16]) -> StepCounts:
+def _count(
+    image: Image, emulator: Emulator, model: IntModel, counts: NDArray[np.int16], *, enough: int | None
+) -> StepCounts:
     match emulator:
         case UnicornEmulator():
-            return count_in_unicorn(image, emulator, model, counts)
+            return count_in_unicorn(image, emulator, model, counts, enough=enough)
         case QemuSystemEmulator():
             return count_in_qemu(image, emulator, model, counts)
         case SimavrEmulator():

@@ -138,8 +138,8 @@ class MeasureReport(Result, ShownAsTables):
         holds: True if no budget is exceeded.
         targets: one entry for each target.
         c_sha256: hash of the exported C that was measured; None in files that do not name it.
-        options: options of ``edge-seq measure`` that are not those it has by itself, besides targets and budgets; None
-            if there are none.
+        options: options of ``edge-seq measure`` that are not those it has by itself, besides budgets, and targets if
+            all have a name; None if there are none.
     """
 
     model_hash: str | None = field(metadata=written(unless_none=True))

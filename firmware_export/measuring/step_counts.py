@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from edge_seq.backends.extremes import extreme_makers, windows_in_turn
 from edge_seq.ir.model import IntModel
 
+STEPS = 10_000  # least number that is counted unless told otherwise
+ENOUGH = 400  # of them, if their cost turns out to depend on the data: no number of steps gives its bound
+
 
 @dataclass(frozen=True)
 class ClassOfSteps:

@@ -11,6 +11,7 @@ import importlib.metadata
 import importlib.util
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -284,6 +285,7 @@ class Target(_Table):
         clock: clock for estimating latency.
         timeout_s: time limit for the first window in an emulator, seconds. Firmware that takes longer hangs.
         folder: folder of the file, searched for the start code and the linker script before those of the runtime.
+        file: path of the file as it was given; empty for a target that was given by its name.
     """
 
     name: str
@@ -300,6 +302,7 @@ class Target(_Table):
     clock: Clock | None = None
     timeout_s: float = Field(default=30.0, gt=0)
     folder: Path = TARGETS_FOLDER
+    file: str = ""
 
     @property
     def start_source(self) -> Path | None:
@@ -349,7 +352,8 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     >>> load_target("cortex_m4").title
     'Arm Cortex-M4F'
     """
-    path = Path(name) if name.endswith(".toml") else folder / f"{name}.toml"
+    file = name if name.endswith(".toml") else ""
+    path = Path(file) if file else folder / f"{name}.toml"
     if not path.is_file():
         raise ConfigError(
             f"target {name!r} does not exist. Targets: {', '.join(target_names(folder))}, or {ALL_TARGETS}. A target "
@@ -361,7 +365,7 @@ def load_target(name: str, folder: Path = TARGETS_FOLDER) -> Target:
     except (OSError, ValueError) as error:
         raise ConfigError(f"target {name}: {path.name} cannot be read as TOML: {error}") from error
     try:
-        return Target.model_validate({**content, "name": name, "folder": path.absolute().parent})
+        return Target.model_validate({**content, "name": name, "folder": path.absolute().parent, "file": file})
     except ValidationError as error:
         raise ConfigError(f"target {name}: {path.name}: {problems_in(error, Target, top='file')}") from error
 
@@ -386,6 +390,17 @@ def choose_targets(
             raise ConfigError(f"targets {', '.join(wanted)}: two have the name {target.name!r}; rename a file")
     changes = {} if timeout_s is None else {"timeout_s": timeout_s}
     return tuple(target.model_copy(update=changes) for target in targets)
+
+
+def options_of_files(targets: Sequence[Target]) -> tuple[str, ...]:
+    """Options of a command that name these targets in their order, if one was given as a file; else none.
+
+    >>> options_of_files([load_target("cortex_m4")])
+    ()
+    """
+    if not any(target.file for target in targets):
+        return ()  # their names are known from the results
+    return tuple(word for target in targets for word in ("--target", target.file or target.name))
 
 
 def find_target_compiler(target: Target, name: str | None = None) -> tuple[Compiler, CompilerChoice]:

@@ -23,9 +23,10 @@ from tests.unit.evidence.test_evidence import measured
 
 ROOT = Path(__file__).parents[2]
 FEW = ("--windows", "4", "--extreme", "0")
+BY_FILE = ("--target", "boards/cortex_m4.toml")  # in place of the target of that name
 
 
-def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> None:
+def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run, out = tmp_path / "run", tmp_path / "evidence"
     shutil.copytree(small.run, run)
     for other in (*run.rglob("*robustness*"), *run.rglob("*stream*")):  # of other tests, which share the run
@@ -35,14 +36,18 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
         make_evidence(opened, run / "evidence", cppcheck=None)
     with pytest.raises(ConfigError, match=r"steps are missing; run: edge-seq export .* && edge-seq verify .*measure"):
         make_evidence(opened, out, cppcheck=None)
-    ok("verify", run, *FEW)
+    (tmp_path / "my boards").mkdir()
+    shutil.copy(ROOT / "firmware_export" / "targets" / "host.toml", tmp_path / "my boards")
+    ok("verify", run, *FEW, "--target", "my boards/host.toml", cwd=tmp_path)
     ok("evaluate", run)
     verified = json.loads((run / "reports" / "verify.json").read_text())
     digest, of_c = verified["model_hash"], verified["c_sha256"]
     save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), "00" * 32))
     with pytest.raises(ConfigError, match="measure is about other C than the run's model gives now; run again"):
         make_evidence(opened, out, cppcheck=None)
-    save_json(run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c, ("--steps", "500")))
+    save_json(
+        run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c, (*BY_FILE, "--steps", "500"))
+    )
     without = make_evidence(opened, out, cppcheck=None)
     assert {claim.status for claim in without.claims} == {"shown", "not shown", "tested"}
     index = make_evidence(opened, out, cppcheck=str(fake_cppcheck(tmp_path / "cppcheck")))
@@ -60,8 +65,9 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path) -> 
     assert [command.split()[1] for command in index.commands] == [
         *("train", "quantize", "evaluate", "export", "verify", "measure", "evidence")
     ]  # neither robustness nor evaluate --stream, which were not run
-    assert "edge-seq verify RUN --windows 4 --extreme 0" in index.commands
-    assert "edge-seq measure RUN --target cortex_m4 --max-flash 10000 --steps 500" in index.commands
+    assert "edge-seq verify RUN --target 'my boards/host.toml' --windows 4 --extreme 0" in index.commands
+    assert "Integer reference = C on host: the same integers" in " ".join(claim.claim for claim in index.claims)
+    assert "edge-seq measure RUN --max-flash 10000 --target boards/cortex_m4.toml --steps 500" in index.commands
     said = " ".join(ok("evidence", run, "--check", out).out.split())
     assert "every claim is what its file shows; it is not signed, so whoever changes a file" in said
     components = json.loads((out / "sbom.cdx.json").read_text())["components"]

@@ -22,6 +22,7 @@ from firmware_export.measuring.report import latency_text
 from firmware_export.measuring.sizes import measure_sizes
 from firmware_export.toolchain.image import build_image
 from firmware_export.toolchain.target import (
+    TARGETS_FOLDER,
     MissingToolError,
     find_emulator,
     find_target_compiler,
@@ -98,7 +99,10 @@ def test_where_the_instructions_go(target: str, run: Path) -> None:
 
 def test_figures_are_those_of_the_linked_image(run: Path, tmp_path: Path) -> None:
     need("cortex_m4")
-    (row,) = ok("measure", run, "--target", "cortex_m4", "--steps", "50", "--json").json["targets"]
+    file = TARGETS_FOLDER / "cortex_m4.toml"
+    found = ok("measure", run, "--target", file, "--steps", "50", "--json").json
+    assert found["options"] == ["--target", str(file), "--steps", "50"]
+    (row,) = found["targets"]
     image = build_image(run / "exports" / "c", tmp_path / "built", load_target("cortex_m4"))
     sizes = measure_sizes(image.content, image.names)
     assert (row["flash_bytes"], row["ram_bytes"]) == (sizes.flash, sizes.ram)

@@ -35,6 +35,7 @@ from edge_seq.compare.result import (
 )
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.describe import ModelDescription
+from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.pipeline.prepare import TIME_WARNING
 from edge_seq.pipeline.robustness import SweepPoint, SweepScores
 from edge_seq.report import charts
@@ -242,6 +243,27 @@ def test_every_command_of_the_page_can_be_given(run: Path) -> None:
     ]
     assert commands[2].endswith("--max-extra-delay-s 20 --unknown-margin 0.002")
     assert commands[7].endswith("--target cortex_m4 --max-flash 100 --max-ram 100000 --steps 60")
+    assert commands[8].endswith("--sweep noise --no-plot")
+    change(run / "quantization.json", weight_bits=[4])
+    change(run / "metrics.test.json", random_forest=None)
+    change(run / "decision.json", max_extra_delay_s=5 / 6)
+    streams = json.loads((run / "stream.test.json").read_text())
+    change(run / "stream.test.json", float={**streams["float"], "tolerance_s": 0.5})
+    exports = RunFolder(run).exports.path
+    for name in ("packages/cmake/README.md", "blob/small_little.blob", PORTABLE_WINDOW):
+        (exports / name).parent.mkdir(parents=True, exist_ok=True)
+        (exports / name).touch()
+    changed = figures_of(run).commands
+    assert [command.partition(str(run))[2] for command in changed[1:6]] == [
+        " --weight-bits 4",
+        f" --max-extra-delay-s {5 / 6!r} --unknown-margin 0.002",
+        " --no-baselines",
+        " --stream --tolerance-s 0.5",
+        " --package cmake --blob little --onnx portable",
+    ]
+    of_model = json.loads((run / "decision.json").read_text())["model_hash"]
+    (run / "decision.json").write_text(json.dumps({"model_hash": of_model, "stage": None}))  # as --remove leaves it
+    assert figures_of(run).commands[2].endswith(" --remove")
 
 
 def test_the_timeline_shows_signals_truth_and_decisions(run: Path, small: Small) -> None:

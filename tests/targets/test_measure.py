@@ -130,7 +130,9 @@ def test_a_few_steps_take_as_long_whatever_the_data(cell: str, exports: dict[str
     assert found.steps.constant, found.steps.classes
 
 
-def test_a_branch_on_data_is_seen(exports: dict[str, Path], tmp_path: Path) -> None:
+def test_a_branch_on_data_is_seen_and_ends_the_count_unless_steps_are_asked_for(
+    exports: dict[str, Path], tmp_path: Path
+) -> None:
     import shutil
 
     folder = Path(shutil.copytree(exports["lstm"], tmp_path / "export"))
@@ -140,12 +142,23 @@ def test_a_branch_on_data_is_seen(exports: dict[str, Path], tmp_path: Path) -> N
     assert before in text
     planted = "        if (count > 100) { volatile int n = 3; while (n > 0) { n--; } }\n"
     source.write_text(text.replace(before, planted + before))
+    model, target = reference_model("car", "lstm", shape=SMALL), load_target("cortex_m4")
     try:
-        found = measure(folder, reference_model("car", "lstm", shape=SMALL), load_target("cortex_m4"), steps=300)
+        found = measure(folder, model, target)
+        asked = measure(folder, model, target, steps=500)
     except MissingToolError as error:
         pytest.skip(str(error))
     assert found.steps is not None
     assert not found.steps.constant
+    assert found.steps.steps == -(-400 // SMALL.time_steps) * SMALL.time_steps
+    (note,) = measured_figures(found).notes
+    assert note == (
+        f"stopped after {found.steps.steps} of 10,000 steps: their cost depends on the data, so no number of steps "
+        "gives its bound; --steps 10000 counts them all"
+    )
+    assert asked.steps is not None
+    assert asked.steps.steps == -(-500 // SMALL.time_steps) * SMALL.time_steps
+    assert asked.notes == ()
 
 
 DEEP = """

@@ -89,8 +89,9 @@ def make_evidence(
             f"misra/{SUPPRESSIONS.name}": read_bytes(SUPPRESSIONS),
             BILL: bill_of_materials(model.name, figures.model.model_hash, c_files_of(outputs), packages).encode(),
         }
-        if run.metrics("test").is_file():
-            files[SCORES] = read_bytes(run.metrics("test"))
+        for name, path in ((SCORES, run.metrics("test")), *_tables_of_the_card(run)):
+            if path.is_file():
+                files[name] = read_bytes(path)
         if (run.exports.path / SIGNATURE).is_file():
             files["model/exports_signature.json"] = read_bytes(run.exports.path / SIGNATURE)
         index = Evidence(
@@ -102,7 +103,7 @@ def make_evidence(
             summary=tuple((name, value) for name, value in summary_rows(figures)),
             limits=tuple(limits_of(figures)),
             versions=figures.versions,
-            commands=_commands(run, figures),
+            commands=_commands(run, figures, signed=private_key is not None),
             inputs=inputs_of(run),
             outputs=outputs,
             claims=claims_of(_tables(files)),
@@ -118,7 +119,7 @@ def check_against(folder: Path, *, run: RunFolder | None = None, public_key: Pat
     Args:
         folder: Folder from :func:`make_evidence`.
         run: Run that it must be of; None compares none.
-        public_key: Key that must have signed it; None checks no signature.
+        public_key: Key that must have signed it; None compares the files with the list of a signature, whosever it is.
 
     Returns:
         What is wrong.
@@ -130,8 +131,7 @@ def check_against(folder: Path, *, run: RunFolder | None = None, public_key: Pat
     if run is not None:
         inputs = inputs_of(run)
         outputs = hashes_of(run.exports.path, without=(SIGNATURE,)) if run.exports.path.is_dir() else {}
-    wrong = [] if public_key is None else check_signature(folder, public_key)
-    return wrong + check_evidence(folder, run_inputs=inputs, run_outputs=outputs)
+    return check_signature(folder, public_key) + check_evidence(folder, run_inputs=inputs, run_outputs=outputs)
 
 
 def inputs_of(run: RunFolder) -> dict[str, str]:
@@ -164,13 +164,21 @@ def _packages_of(versions: Mapping[str, str]) -> dict[str, str]:
     return {name: version for name, version in versions.items() if not name.startswith(ours)}
 
 
-def _commands(run: RunFolder, figures: RunFigures) -> tuple[str, ...]:
+def _tables_of_the_card(run: RunFolder) -> tuple[tuple[str, Path], ...]:
+    """Tables that the model card has figures of, besides those that claims rest on: paths in the evidence and here."""
+    paths = (run.quantization, run.decision, run.stream_metrics("test"), run.reports / "robustness.test.json")
+    return tuple((f"results/{path.name}", path) for path in paths)
+
+
+def _commands(run: RunFolder, figures: RunFigures, *, signed: bool) -> tuple[str, ...]:
     """Commands that make the run and its evidence again, without the run's place on this machine. A step that was not
     run would add files that the list of inputs does not have."""
     not_run = set(figures.missing.values())
     chosen = [command for command in figures.commands if " report " not in command and command not in not_run]
+    if (run.exports.path / SIGNATURE).is_file():
+        chosen.insert(chosen.index(run.command("export")) + 1, f"{run.command('sign')} --key KEY")
     commands = [shlex.join(_in_run(word, run.path) for word in shlex.split(command)) for command in chosen]
-    return (*commands, "edge-seq evidence RUN --out evidence")
+    return (*commands, "edge-seq evidence RUN --out evidence" + " --key KEY" * signed)
 
 
 def _in_run(word: str, path: Path) -> str:

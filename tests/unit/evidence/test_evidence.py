@@ -71,7 +71,7 @@ def documents() -> dict[str, Any]:
         VERIFY: to_plain(ladder),
         MEASURE: to_plain(MeasureReport(MODEL, True, (measured(),), "ef" * 32)),
         MANIFEST: {"model_hash": MODEL, "contract": CONTRACT, "range_proof": [bound]},
-        MISRA: to_plain(MisraReport("Cppcheck 2.10", ("car.c",), {"misra-c2012-15.5": 3}, ())),
+        MISRA: to_plain(MisraReport("Cppcheck 2.10", tuple(C_FILES), {"misra-c2012-15.5": 3}, ())),
         BILL: json.loads(bill),
     }
 
@@ -175,8 +175,16 @@ def test_a_folder_holds_and_every_changed_byte_is_seen(tmp_path: Path) -> None:
             path.write_bytes(right[:at] + bytes([right[at] ^ 1]) + right[at + 1 :])
             assert check_evidence(folder), (path.name, at)
         path.write_bytes(right)
+    index_file = folder / "evidence.json"
+    right, as_written = index_file.read_bytes(), ["evidence.json is not as edge-seq evidence writes it"]
+    for other in (right.replace(b"\n", b"\t", 1), right.replace(b"{", b'{"approved_by": "nobody",', 1)):
+        index_file.write_bytes(other)  # the same index to a reader of JSON
+        assert check_evidence(folder) == as_written
+    index_file.write_bytes(right)
     (folder / "added.txt").write_text("x")
     assert check_evidence(folder) == ["file added.txt is not listed"]
+    (folder / "added.txt").rename(folder / "signed_on.json")  # a date without a signature
+    assert check_evidence(folder) == ["file signed_on.json is not listed"]
 
 
 def test_a_figure_that_was_changed_with_its_hash_contradicts_the_claim(tmp_path: Path) -> None:
@@ -201,6 +209,7 @@ def test_a_figure_that_was_changed_with_its_hash_contradicts_the_claim(tmp_path:
     assert f"{VERIFY} and {MEASURE} are about different C" in forge(VERIFY, "ef" * 32, "ee" * 32)
     assert f"{MANIFEST} has another contract" in " ".join(forge(MANIFEST, '"window_stride": 25', '"window_stride": 26'))
     assert f"C file car.c differs in {BILL}" in forge(BILL, "12" * 32, "99" * 32)
+    assert f"C file runtime/src/es_lstm.c is missing in {MISRA}" in forge(MISRA, ',\n    "runtime/src/es_lstm.c"', "")
     assert any("index.html is not what" in line for line in forge("index.html", "claims no compliance", "claims SIL 4"))
     (folder / VERIFY).unlink()
     assert f"{VERIFY} missing, so the claims cannot be checked" in check_evidence(folder)
@@ -227,9 +236,13 @@ def test_the_same_run_gives_the_same_bytes_but_for_the_signature(tmp_path: Path)
     assert contents[0] == contents[1]
     assert str(tmp_path).encode() not in b"".join([*contents[0].values(), *signed.values()])
     folder = tmp_path / "two" / "evidence"
-    assert check_signature(folder, public) + check_evidence(folder) == []
+    assert check_signature(folder, public) + check_signature(folder, None) + check_evidence(folder) == []
     (folder / "signed_on.json").write_text('{"signed_on": "2027-01-01"}')
-    assert check_signature(folder, public) == ["signature: signed_on.json was changed since the signature"]
+    for key in (public, None):  # the list can be compared without a key too
+        assert check_signature(folder, key) == ["signature: signed_on.json was changed since the signature"]
+        (folder / "signature.json").write_bytes(signed["signature.json"].replace(b"\n", b" ", 1))
+        assert check_signature(folder, key) == ["signature: signature.json was changed"]
+        (folder / "signature.json").write_bytes(signed["signature.json"])
 
 
 def test_an_earlier_folder_is_replaced_and_another_one_is_not(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from firmware_export.toolchain.target import (
     find_emulator,
     find_target_compiler,
     load_target,
+    options_of_files,
     target_names,
 )
 
@@ -90,6 +91,8 @@ def test_a_file_anywhere_is_a_target(tmp_path: Path) -> None:
     assert target.linker_script.name == "es_link.ld"
     (tmp_path / "es_link_mine.ld").write_text("")
     assert target.linker_script == tmp_path / "es_link_mine.ld"
+    options = options_of_files(choose_targets(["cortex_m4", str(path)]))
+    assert options == ("--target", "cortex_m4", "--target", str(path))
     with pytest.raises(ConfigError, match=r"target '.*none\.toml' does not exist\. .* is a TOML file; give its path"):
         choose_targets([str(tmp_path / "none.toml")])
 

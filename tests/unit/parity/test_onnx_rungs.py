@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from edge_seq.backends.reference_int import reset_state
 from edge_seq.parity import int_rungs
 from edge_seq.parity.inputs import Inputs
 from edge_seq.parity.ladder import Rung
-from edge_seq.support.errors import ToolError
+from edge_seq.support.errors import ModelError, ToolError
 from tests.unit.parity.small import INPUTS, MODEL, WINDOWS, Counts, with_fault
 from tests.zoo import DECISIONS, DISTANCES, Spec, convolution, quantized_model, random_counts, spec
 
@@ -94,3 +95,22 @@ def test_another_runtime_is_given_a_short_part_of_some_streams(monkeypatch: pyte
     monkeypatch.setattr(int_rungs, "in_runtime", lacks)
     rung = int_rungs.other_runtime_rung("r", Path("x"), MODEL, INPUTS, openvino)
     assert rung == Rung("r", "exact", "skipped", "it lacks an operator")
+
+
+@pytest.mark.parametrize(
+    ("shape", "part"), [(GRAPHS["front"], "front"), (spec("gru", 3, 3, window_length=4, backward=(1,)), "kept")]
+)
+def test_a_state_of_another_model_is_not_cut_to_fit(shape: Spec, part: str) -> None:
+    model = quantized_model(shape)
+    state = reset_state(model, 1)
+    assert getattr(state, part)
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is"):
+        int_rungs.states_after_step(model, replace(state, **{part: getattr(state, part)[:-1]}))
+
+
+def test_a_traced_graph_that_cannot_be_opened_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = export_onnx_int(MODEL, form="window")
+    del graph.metadata_props[:]
+    monkeypatch.setattr(int_rungs, "export_onnx_int", lambda *_, **_options: graph)
+    with pytest.raises(ModelError, match="loading the traced graph: no edge_seq metadata in it"):
+        int_rungs.trace_rung("trace", MODEL, INPUTS)

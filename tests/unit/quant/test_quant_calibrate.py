@@ -15,6 +15,7 @@ from edge_seq.ir.kinds import Lstm, Rnn
 from edge_seq.ir.model import FloatModel, IntModel
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
+from edge_seq.quant import calibrate as module
 from edge_seq.quant.calibrate import (
     CELL_QUANTILE,
     CELL_RANGES,
@@ -130,11 +131,15 @@ def test_layers_that_run_backward_and_hidden_states_keep_all_values() -> None:
     assert found.cell_range[0] < np.inf == found.cell_range[1]
 
 
-def test_small_cell_states_have_the_range_that_holds_them() -> None:
+def test_small_cell_states_have_the_range_that_holds_them(monkeypatch: pytest.MonkeyPatch) -> None:
     model = random_float_model(spec("lstm", 5))
-    found = calibrate(model, random_counts(9, 7, 3, sigma=300.0))
+    counts = random_counts(9, 7, 3, sigma=300.0)
+    found = calibrate(model, counts)
     assert found.cell_limit[0] < CELL_SATURATES
     assert found.cell_range == (np.inf,)
+    for saturates, ends in ((found.cell_limit[0], True), (0.999 * found.cell_limit[0], False)):
+        monkeypatch.setattr(module, "CELL_SATURATES", saturates)  # states up to it do not saturate, larger ones may
+        assert (calibrate(model, counts).cell_range == (np.inf,)) is ends
 
 
 def test_calibration_sees_features_and_cell_states() -> None:

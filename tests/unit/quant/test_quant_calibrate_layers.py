@@ -151,7 +151,7 @@ def test_outputs_are_divided_until_a_quarter_more_fits(limit: float, drop: int) 
 
 def test_the_published_figures_were_measured_with_these_constants() -> None:
     assert (module.CELL_QUANTILE, module.DENSE_QUANTILE, module.DENSE_HEADROOM) == (0.999, 0.9999, 1.25)
-    assert (module.CELL_FRAC_BITS_MIN, module.CELL_FRAC_BITS_MAX) == (8, 15)
+    assert (module.CELL_FRAC_BITS_MIN, module.CELL_FRAC_BITS_MAX, module.CELL_SATURATES) == (8, 15, 8.0)
     assert (module.DENSE_LEAST, module.DENSE_DROP_MIN, module.DENSE_DROP_MAX) == (1 / 64, -8, 15)
 
 

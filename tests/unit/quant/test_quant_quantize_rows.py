@@ -19,7 +19,7 @@ from edge_seq.backends.reference_float import (
 from edge_seq.backends.reference_int import run_reference
 from edge_seq.ir.front import Conv, TimePool
 from edge_seq.ir.kind_names import WeightBits
-from edge_seq.ir.kinds import kind_of
+from edge_seq.ir.kinds import Lstm, kind_of, narrow_bits
 from edge_seq.ir.model import FloatModel
 from edge_seq.ir.range_proof import accumulator_bounds
 from edge_seq.ir.rows import IntRows, rows_of_steps
@@ -62,7 +62,7 @@ class Made:
 
 
 def quantized_with_rows(
-    model: FloatModel, calibration: Calibration, monkeypatch: pytest.MonkeyPatch
+    model: FloatModel, calibration: Calibration, monkeypatch: pytest.MonkeyPatch, weight_bits: tuple[int, ...] = ()
 ) -> tuple[Any, dict[str, Made]]:
     made: dict[str, Made] = {}
     last: list[Any] = []
@@ -81,7 +81,7 @@ def quantized_with_rows(
 
     monkeypatch.setattr(module, "round_rows", rounding)
     monkeypatch.setattr(module, "_quantize_rows", quantizing)
-    return quantize(model, calibration), made
+    return quantize(model, calibration, weight_bits), made
 
 
 def own_bits(weights: NDArray[np.float32], power: Real, drops: NDArray[np.int64] | None) -> NDArray[np.int64]:
@@ -213,6 +213,33 @@ def test_a_scale_is_the_finest_that_holds_weights_and_sums(least: int, monkeypat
                 full |= np.abs(one.real.wide).max(axis=1, initial=0) / unit > 32767
             whole = full.reshape(-1, steps).any(axis=1) | (one.rows.multiplier == 1)
             assert (whole | (of_rows > 0.9 * 2**31)).all(), (name, what)
+
+
+def test_a_scale_of_4_bits_is_the_share_with_the_least_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By trying all shares of the scale at which the largest weight is 112, 7 of 16 units of an 8-bit weight."""
+    model = random_float_model(spec("lstm", 6, 5, window_length=LENGTH), seed=5)
+    upper, shares = model.layers[1], np.linspace(1.0, 0.6, 9)
+    assert isinstance(upper, Lstm)
+    first = replace(upper.input_gate, bias=upper.input_gate.bias.copy())
+    for array in (first.weight_input, first.weight_hidden, first.bias):
+        array[2] = 0.0  # a unit without weights
+    model = replace(model, layers=(model.layers[0], replace(upper, input_gate=first)))
+    calibration = calibrate(model, random_counts(12, LENGTH, 3, sigma=300.0, seed=1))
+    round_rows = module.round_rows
+    quantized, made = quantized_with_rows(model, calibration, monkeypatch, (8, 4))
+    assert [narrow_bits(layer) for layer in quantized.layers] == [8, 4]
+    chosen = []
+    for name in ("input_gate", "forget_gate", "cell_gate", "output_gate"):
+        one = made[f"layer1.{name}"]
+        weights = np.concatenate([one.real.narrow_input, one.real.narrow_hidden], axis=1)
+        units = np.maximum(np.abs(weights).max(axis=1) / 112 / 2.0**15, 1e-100)
+        errors = [round_rows(one.real, share * units, one.moments, bits=4).error for share in shares]
+        best = shares[np.argmin(errors, axis=0)]
+        for_bias = (np.abs(one.real.bias * one.gain * 2.0**16 + one.offset) + 1) * 2.0**16 / (2**31 - 1)
+        needed = np.maximum(np.ceil(np.maximum(best * units * 2.0**32 * one.gain, for_bias)), 1)
+        assert one.rows.multiplier.tolist() == needed.tolist(), name
+        chosen += best[needed > for_bias + 1].tolist()
+    assert len(set(chosen)) > 2, "different rows need different shares"
 
 
 def test_every_gate_state_and_logit_is_near_that_of_the_float_model(
