@@ -17,6 +17,7 @@ from edge_seq.pipeline.choosing.aside import PutAside, put_test_aside
 from edge_seq.pipeline.config import SIMULATOR, DataConfig
 from edge_seq.support.errors import DataError
 from edge_seq.tuning.config import SearchConfig
+from edge_seq.tuning.space import DENSER, MOST_WINDOWS
 
 MOST_FOLDS = 4  # of a search that chooses the number
 WINDOWS_FOR_SCALE = 200  # that show how large features are
@@ -93,9 +94,26 @@ class SearchData:
             minimum_share=self.aside.minimum_share,
         )
 
-    def part(self, fold: int, contract: SensorContract) -> Part:
-        """Windows of a fold, 0 to ``folds`` - 1. They are kept for the next trial of this process."""
-        return _part(self, fold, contract.window_length, contract.window_stride)
+    def part(self, fold: int, contract: SensorContract, training_stride: int = 0) -> Part:
+        """Windows of a fold, 0 to ``folds`` - 1. They are kept for the next trial of this process.
+
+        Args:
+            fold: fold that is scored.
+            contract: sensor contract with length and stride of the scored windows.
+            training_stride: stride of the windows to learn from, samples; 0 for that of the contract.
+        """
+        stride = contract.window_stride
+        return _part(self, fold, contract.window_length, stride, training_stride or stride)
+
+    @cached_property
+    def has_denser_windows(self) -> bool:
+        """True if windows that begin more often are others, and no more than a training sees."""
+        recordings, contract = self.aside.dataset.recordings, self.contract
+        windows = len(self.cut(recordings, contract).labels)
+        if windows * DENSER > MOST_WINDOWS:
+            return False
+        denser = replace(contract, window_stride=max(1, contract.window_stride // DENSER))
+        return len(self.cut(recordings, denser).labels) > windows
 
     @cached_property
     def note(self) -> str:
@@ -113,10 +131,10 @@ class SearchData:
 
 
 @lru_cache(maxsize=16)
-def _part(data: SearchData, fold: int, length: int, stride: int) -> Part:
+def _part(data: SearchData, fold: int, length: int, stride: int, training_stride: int) -> Part:
     contract = replace(data.contract, window_length=length, window_stride=stride)
     found = _split(data.aside, data.folds, fold, data.config.seed)
-    train = data.cut(found.train, contract)
+    train = data.cut(found.train, replace(contract, window_stride=training_stride))
     most = data.config.max_training_windows
     if most:
         train = select_windows(train, spread(len(train.labels), most))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -103,7 +103,8 @@ def score_test_part(
             "another --out with --test-fraction 0.2"
         )
     contract = point.candidate.contract(data.contract)
-    part = Part(data.cut(data.aside.dataset.recordings, contract), data.cut(data.aside.test, contract))
+    learnt = replace(contract, window_stride=point.candidate.training_stride(contract))
+    part = Part(data.cut(data.aside.dataset.recordings, learnt), data.cut(data.aside.test, contract))
     found: list[dict[str, Confusion]] = []
     for seed in range(seeds):
         tell(seed, seeds, f"point {point.number}, seed {seed}")

@@ -59,7 +59,7 @@ def config_of(point: Point, data: SearchData, *, source: str) -> RunConfig:
     windows = make_windows(
         recordings,
         length=contract.window_length,
-        stride=contract.window_stride,
+        stride=candidate.training_stride(contract),
         minimum_share=data.aside.minimum_share,
     )
     other_length = contract.window_length != data.contract.window_length and not data.aside.by_time
@@ -71,6 +71,7 @@ def config_of(point: Point, data: SearchData, *, source: str) -> RunConfig:
             validation_fraction=0.0,
             test_fraction=config.test_fraction,
             split_seed=config.split_seed,
+            training_stride=candidate.training_stride(contract) if candidate.dense_windows else 0,
             split_window=(data.contract.window_length, data.contract.window_stride) if other_length else None,
         ),
         training=candidate.training(contract, windows=len(windows.labels), steps=candidate.steps, seed=config.seed),

@@ -74,7 +74,13 @@ def search(
         return network_cost(training, contract, len(data.labels), target, bits=candidate.bits)
 
     plan = Plan(
-        space=space_of(config, data.contract, own_steps=data.can_change_preprocessing, compandings=data.compandings),
+        space=space_of(
+            config,
+            data.contract,
+            own_steps=data.can_change_preprocessing,
+            compandings=data.compandings,
+            dense_windows=data.has_denser_windows,
+        ),
         cost=cost,
         fits=partial(within, config=config),
         folds=data.folds,

@@ -34,6 +34,7 @@ KERNEL = 5
 MOST_STEPS_OF_CELL = 256  # of the recurrent layers in a window: more take long to train, and their memory fades
 FEWEST_STEPS_OF_CELL = 16  # behind more than one convolution
 USUAL_WINDOW = 128  # samples
+DENSER = 4
 STEPS = (400, 800, 1600, 3200)  # optimiser steps
 MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolution
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
@@ -59,6 +60,7 @@ class Candidate(Result):
         companding: bits of its companding; None for none.
         magnitude: True for the lengths of the vectors of three axes, beside the axes.
         window_length: samples of a window.
+        dense_windows: True if training windows begin :data:`DENSER` times as often as scored ones.
         input_gain: standard deviation of the features.
         rate_gain: factor on ``input_gain`` for channels in rad/s or deg/s.
         rotation: largest angle of random rotations, degrees; 0 for none.
@@ -77,6 +79,7 @@ class Candidate(Result):
     companding: int | None = field(default=None, metadata=written(unless_none=True))
     magnitude: bool = field(default=False, metadata=written(unless_false=True))
     window_length: int = 50
+    dense_windows: bool = field(default=False, metadata=written(unless_false=True))
     input_gain: float = 1.0
     rate_gain: float = 1.0
     rotation: float = 0.0
@@ -124,6 +127,7 @@ class Candidate(Result):
             *(["magnitude"] * self.magnitude),
             *([] if self.companding is None else [f"companding {self.companding}"]),
             f"T = {self.window_length}",
+            *(["dense windows"] * self.dense_windows),
             f"gain {self.input_gain:g}" + (f" (rates {self.input_gain * self.rate_gain:g})" * (self.rate_gain != 1)),
             f"rate {self.learning_rate:g}",
             f"batch {self.batch_size}",
@@ -144,6 +148,10 @@ class Candidate(Result):
             of_source.preprocessing, step=self.preprocessing, companding=self.companding, magnitude=self.magnitude
         )
         return replace(of_source, preprocessing=preprocessing, window_length=self.window_length, window_stride=stride)
+
+    def training_stride(self, contract: SensorContract) -> int:
+        """Samples from one training window to the next, under the candidate's contract."""
+        return max(1, contract.window_stride // DENSER) if self.dense_windows else contract.window_stride
 
     def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
         """The configuration of a training with so many windows and at least so many optimiser steps."""
@@ -283,7 +291,7 @@ _FIRST: tuple[dict[str, Any], ...] = (
     },
     {
         **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 10.0, "magnitude": True},
-        **{"steps": 1600},
+        **{"steps": 1600, "dense_windows": True},
     },
     {"hidden_size": 32, "pooling": "last", "input_gain": 0.3, "preprocessing": "difference", "steps": 400},
     {"hidden_size": 32, "pooling": "mean_max", "input_gain": 60.0, "magnitude": True, "steps": 1600},
@@ -292,7 +300,7 @@ _FIRST: tuple[dict[str, Any], ...] = (
         **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "mixup": 0.4, "steps": 3200},
     },
     {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity", "input_gain": 3.0},
-    {"hidden_size": 32, "pooling": "mean_max"},
+    {"hidden_size": 32, "pooling": "mean_max", "dense_windows": True},
     {"hidden_size": 24, "front": "16/2", "pooling": "last", "input_gain": 3.0, "mixup": 0.0},
     {"hidden_size": 16, "pooling": "mean_max", "rotation": 30.0, "learning_rate": 0.02, "mixup": 0.0},
     {"hidden_size": 24, "front": "32/4", "pooling": "mean_max", "preprocessing": "difference", "input_gain": 3.0},
@@ -302,7 +310,12 @@ _FIRST: tuple[dict[str, Any], ...] = (
 
 
 def space_of(
-    config: SearchConfig, contract: SensorContract, *, own_steps: bool, compandings: Sequence[int] = ()
+    config: SearchConfig,
+    contract: SensorContract,
+    *,
+    own_steps: bool,
+    compandings: Sequence[int] = (),
+    dense_windows: bool = False,
 ) -> Space:
     """What a search on recordings with a sensor contract may choose.
 
@@ -312,6 +325,7 @@ def space_of(
         own_steps: True if the preprocessing of the contract may be changed.
         compandings: numbers of bits that suit the data, in order; tried beside none where the preprocessing may be
             changed.
+        dense_windows: True if training windows may begin more often than scored ones.
     """
     lengths = config.window_lengths or (contract.window_length,)
     rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
@@ -331,6 +345,7 @@ def space_of(
             "companding": (None, *compandings) if own_steps else (contract.preprocessing.companding,),
             "magnitude": magnitudes,
             "window_length": lengths,
+            "dense_windows": (False, True) if dense_windows else (False,),
             "input_gain": (0.3, 1.0, 3.0, 10.0, 30.0, 60.0),
             "rate_gain": (1.0, 3.0, 7.0) if any(rates) and not all(rates) else (1.0,),
             "rotation": (0.0, 15.0, 30.0, 60.0) if axis_triples(contract) else (0.0,),

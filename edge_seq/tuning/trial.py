@@ -121,7 +121,7 @@ def run_trial(trial: Trial, data: SearchData) -> TrialResult:
     started = time.perf_counter()
     found = fit_and_score(
         trial.candidate,
-        data.part(trial.fold, contract),
+        data.part(trial.fold, contract, trial.candidate.training_stride(contract)),
         contract,
         data.labels,
         steps=trial.steps,

@@ -26,6 +26,7 @@ from edge_seq.tuning.final import TEST, score_test_part
 from edge_seq.tuning.points import config_of, point_config
 from edge_seq.tuning.result import SearchResult
 from edge_seq.tuning.run import search
+from edge_seq.tuning.space import space_of
 from edge_seq.workflow.report import write_report
 
 pytest.importorskip("torch")
@@ -82,6 +83,40 @@ def test_a_point_of_4_bits_is_quantized_so_and_by_what_its_choice_asked_for(made
     of_8, of_4 = (config_of(one, data, source="source.toml").quantization for one in (point, narrow))
     assert (of_8.weight_bits, of_8.min_agreement_rate, of_8.max_macro_f1_loss) == ((8,), 0.99, 0.005)
     assert (of_4.weight_bits, of_4.min_agreement_rate, of_4.max_macro_f1_loss) == ((4,), 0.95, 0.05)
+
+
+def test_dense_windows_are_of_training_alone(made: Made) -> None:
+    data, point = open_search_data(made.config), made.result.points[0]
+    assert data.has_denser_windows
+    assert space_of(made.config, data.contract, own_steps=True, dense_windows=True).first()[1].dense_windows
+    assert data.contract.window_stride == 25
+    dense, plain = (dataclasses.replace(point.candidate, dense_windows=one) for one in (True, False))
+    assert [one.training_stride(data.contract) for one in (dense, plain)] == [6, 25]
+    more, usual = (data.part(0, data.contract, one.training_stride(data.contract)) for one in (dense, plain))
+    assert len(more.train.labels) > 3.5 * len(usual.train.labels)
+    assert set(more.train.groups) == set(usual.train.groups)
+    assert (more.scored.counts == usual.scored.counts).all()
+    of_dense, of_plain = (
+        config_of(dataclasses.replace(point, candidate=one), data, source="source.toml") for one in (dense, plain)
+    )
+    assert (of_dense.data.training_stride, of_plain.data.training_stride) == (6, 0)
+    # as many steps of the optimiser, so fewer passes over more windows
+    assert of_dense.training.epochs <= of_plain.training.epochs
+
+
+def test_windows_that_fill_their_recordings_are_not_denser(tmp_path: Path) -> None:
+    rows = [f"{take},{take % 6},{label},{step * 0.1:.1f},{take + step},{step},0" for take in range(24)
+            for label in ["ab"[take % 2]] for step in range(10)]  # fmt: skip
+    (tmp_path / "takes.csv").write_text("\n".join(["take,who,label,t,ax,ay,az", *rows]) + "\n")
+    (tmp_path / "takes.toml").write_text(
+        'name = "takes"\npath = "takes.csv"\nrecording_column = "take"\ngroup_column = "who"\ntime_column = "t"\n'
+        'sample_rate_hz = 10\nwindow_length = 10\nwindow_stride = 5\non_constant_axis = "allow"\nchannels = ['
+        + ", ".join(
+            f'{{ name = "{axis}", unit = "g", counts_per_unit = 10, full_scale = 100 }}' for axis in ("ax", "ay", "az")
+        )
+        + "]\n"
+    )
+    assert not open_search_data(make_search_config(str(tmp_path / "takes.toml"))).has_denser_windows
 
 
 def test_the_same_command_reads_what_is_finished_and_does_only_what_is_missing(made: Made, tmp_path: Path) -> None:
