@@ -2,11 +2,13 @@
  * 6 and 7). Plain C for every part; the results of rows are those of the kernel (es_rows.h). */
 #include "es_front.h"
 
-#include <string.h>
-
 #include "es_activation.h"
 #include "es_pool.h"
 #include "es_rows.h"
+
+#if ES_UNITS_AT_ONCE
+#include <string.h>
+#endif
 
 /* Defines the results of a convolution tap by tap, for taps that see inputs which do not lie side by side: with dilation,
  * and at the first inputs of a window that begins with a pad. `add` adds the dot products of groups of `words` numbers. */
