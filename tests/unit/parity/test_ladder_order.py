@@ -84,7 +84,7 @@ def test_all_rungs_in_their_order_and_what_they_are_given(
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(verification, "changed_files", lambda folder, rendered: ())
     device: Any = "board"
-    targets: Any = [SimpleNamespace(name="host"), SimpleNamespace(name="cortex_m4")]
+    targets: Any = [SimpleNamespace(name="host", file=""), SimpleNamespace(name="cortex_m4", file="")]
     told: list[tuple[int, int, str]] = []
     ladder = verify_models(
         MODEL, INPUTS, RENDERED, exports=ExportFolder(tmp_path), float_side=side(), targets=targets, device=device,
@@ -145,7 +145,7 @@ def test_rungs_that_rest_on_a_changed_file_are_not_climbed(
     changed: str, skipped: list[str], calls: dict[str, tuple[Any, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verification, "changed_files", lambda folder, rendered: (changed, "other.txt"))
-    targets: Any = [SimpleNamespace(name="cortex_m4")]
+    targets: Any = [SimpleNamespace(name="cortex_m4", file="")]
     ladder = verify_models(MODEL, INPUTS, RENDERED, exports=ExportFolder(tmp_path), float_side=side(), targets=targets)
     first, *others = ladder.rungs
     assert (first.name, first.verdict) == (verification.EXPORTS_RUNG, "failed")
