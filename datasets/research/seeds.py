@@ -75,11 +75,12 @@ def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, others: S
             zip(groups, np.round(accuracy(np.stack(int_models, axis=1)).mean(axis=1), 4).tolist(), strict=True)
         ),
     }
-    for other in others:
+    if others:
         train = load_windows(runs[0].windows("train"), num_classes=num_classes)
         contract = load_run_float(runs[0]).contract
-        probabilities = OTHERS[other](train, windows, contract, num_classes, seed=seeds[0])
-        result |= _beside(other, np.stack(int_models, axis=1), _by_group(windows, probabilities))
+        for other in others:
+            probabilities = OTHERS[other](train, windows, contract, num_classes, seed=seeds[0])
+            result |= _beside(other, np.stack(int_models, axis=1), _by_group(windows, probabilities))
     write_atomically(out / "seeds.json", (json.dumps(result, indent=2) + "\n").encode())
     return result
 

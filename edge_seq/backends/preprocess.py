@@ -6,6 +6,7 @@ module. A float model also normalises the features; an integer model has that fo
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS, GRAVITY_FRAC_BITS
-from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, Normalisation, SensorContract
+from edge_seq.ir.contract import COUNT_MAX, COUNT_MIN, MAX_COMPANDING, MIN_COMPANDING, Normalisation, SensorContract
 from edge_seq.support.errors import DataError
 
 _TOP_BIT = 15  # of a magnitude that companding has raised
@@ -161,6 +162,15 @@ def typical_magnitude(counts: NDArray[np.int16], contract: SensorContract) -> fl
     step = replace(contract.preprocessing, companding=None, magnitude=False)
     magnitudes = np.abs(preprocess(counts, replace(contract, preprocessing=step)).astype(np.int32))
     return float(np.median(magnitudes[magnitudes > 0])) if magnitudes.any() else 0.0
+
+
+def companding_near(magnitude: float) -> int:
+    """The companding of a contract whose logarithm begins nearest to a magnitude above 0, counts.
+
+    >>> companding_near(30.0), companding_near(0.5)
+    (5, 1)
+    """
+    return min(max(round(math.log2(magnitude)), MIN_COMPANDING), MAX_COMPANDING)
 
 
 def preprocess(counts: NDArray[np.int16], contract: SensorContract) -> NDArray[np.int16]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING
 import tomli_w
 
 from edge_seq.arithmetic.fixed_point import COMPANDED_FRAC_BITS
-from edge_seq.backends.preprocess import typical_magnitude
+from edge_seq.backends.preprocess import companding_near, typical_magnitude
 from edge_seq.data.audit.audit import Audit, AuditSummary, audit, summarize
 from edge_seq.data.audit.finding import Finding
 from edge_seq.data.audit.look import DataLook, look_closer
 from edge_seq.data.guess.clues.columns import ColumnRole
 from edge_seq.data.source import load_source
-from edge_seq.ir.contract import MAX_COMPANDING, MIN_COMPANDING, SensorContract, to_counts
+from edge_seq.ir.contract import SensorContract, to_counts
 from edge_seq.pipeline.config import read_config
 from edge_seq.support.display import ShownAsTables, Table
 from edge_seq.support.drawing import require_matplotlib
@@ -196,14 +195,13 @@ def _check_companding(result: Audit) -> list[Finding]:
         return []
     coarse = 2 ** (bits - COMPANDED_FRAC_BITS) if bits > COMPANDED_FRAC_BITS else 1
     loss = f", and differences below {coarse} counts are lost" if coarse > 1 else ""
-    nearest = min(max(round(math.log2(typical)), MIN_COMPANDING), MAX_COMPANDING)
     return [
         Finding(
             "companding",
             "warning",
             f"companding is {bits}, a logarithm above 2^{bits} = {2**bits:,} counts, but half of the features are "
             f"within {typical:g} counts, where it is straight: it has next to no effect{loss}. Give a value near "
-            f"{nearest}, or leave companding out",
+            f"{companding_near(typical)}, or leave companding out",
         )
     ]
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import get_args
 
-from edge_seq.backends.preprocess import typical_magnitude
+from edge_seq.backends.preprocess import companding_near, typical_magnitude
 from edge_seq.data.recording import Recording, Windows, select_windows
 from edge_seq.data.splits import Split, split_by_fold, split_by_time_fold
 from edge_seq.data.windows import make_windows, spread
-from edge_seq.ir.contract import MAX_COMPANDING, MIN_COMPANDING, Preprocessing, PreprocessingStep, SensorContract
+from edge_seq.ir.contract import Preprocessing, PreprocessingStep, SensorContract
 from edge_seq.pipeline.choosing.aside import PutAside, put_test_aside
 from edge_seq.pipeline.config import SIMULATOR, DataConfig
 from edge_seq.support.errors import DataError
 from edge_seq.tuning.config import SearchConfig
-from edge_seq.tuning.space import DENSER, MOST_WINDOWS
+from edge_seq.tuning.space import DENSER, MOST_WINDOWS, dense_stride
 
 MOST_FOLDS = 4  # of a search that chooses the number
 WINDOWS_FOR_SCALE = 200  # that show how large features are
@@ -76,8 +75,7 @@ class SearchData:
         for step in get_args(PreprocessingStep):
             contract = replace(self.contract, preprocessing=Preprocessing(step, of_source.gravity_shift))
             if typical := typical_magnitude(counts, contract):
-                bits = round(math.log2(typical))
-                found |= {min(max(one, MIN_COMPANDING), MAX_COMPANDING) for one in (bits - 3, bits)}
+                found |= {companding_near(typical / 8), companding_near(typical)}
         return tuple(sorted(found))
 
     @cached_property
@@ -112,7 +110,7 @@ class SearchData:
         windows = len(self.cut(recordings, contract).labels)
         if windows * DENSER > MOST_WINDOWS:
             return False
-        denser = replace(contract, window_stride=max(1, contract.window_stride // DENSER))
+        denser = replace(contract, window_stride=dense_stride(contract))
         return len(self.cut(recordings, denser).labels) > windows
 
     @cached_property

@@ -151,7 +151,7 @@ class Candidate(Result):
 
     def training_stride(self, contract: SensorContract) -> int:
         """Samples from one training window to the next, under the candidate's contract."""
-        return max(1, contract.window_stride // DENSER) if self.dense_windows else contract.window_stride
+        return dense_stride(contract) if self.dense_windows else contract.window_stride
 
     def training(self, contract: SensorContract, *, windows: int, steps: int, seed: int) -> TrainingConfig:
         """The configuration of a training with so many windows and at least so many optimiser steps."""
@@ -180,6 +180,11 @@ class Candidate(Result):
             "seed": seed,
         }
         return TrainingConfig.model_validate(table)
+
+
+def dense_stride(contract: SensorContract) -> int:
+    """Samples from one dense training window to the next."""
+    return max(1, contract.window_stride // DENSER)
 
 
 def suits(front: str, window_length: int) -> bool:
