@@ -136,7 +136,7 @@ def compand(features: NDArray[np.int16], bits: int) -> NDArray[np.int16]:
         int16 of that shape, -28672 to 28672.
 
     >>> compand(np.array([0, 1, 8, 24, -24, -32768], dtype=np.int16), 3).tolist()
-    [0, 256, 2048, 4096, -4096, -24577]
+    [0, 256, 2048, 4096, -4096, -24576]
     """
     raised = np.abs(features.astype(np.int32)) + (1 << bits)
     exponent = np.frexp(raised)[1] - 1  # exact: every raised magnitude is below 2^16
