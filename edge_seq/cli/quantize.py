@@ -22,7 +22,7 @@ from edge_seq.cli.output import (
 from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 if TYPE_CHECKING:
-    from edge_seq.pipeline.models import QuantizationSummary
+    from edge_seq.pipeline.quantization import QuantizationSummary
 
 
 def print_summary(summary: QuantizationSummary) -> None:

@@ -117,6 +117,10 @@ class TrainingConfig(StrictTable):
         early_stopping_patience: epochs without a better validation score before stopping; 0 never stops early.
         keep: epoch whose weights are the result: the best validation ``macro_f1`` (ties: lower loss), the best
             validation ``loss``, or the ``last`` epoch, which needs no validation windows.
+        learn_from: ``all`` trains once more from the start, on training and validation windows together, and keeps the
+            last weights: groups that only validate are missed where groups are few. The first training gives the scores
+            on validation windows, the temperature and, if it stops early, the number of epochs. ``train`` keeps the
+            first, as a model of one class always does. Without validation windows both are the same.
         weight_average_decay: decay per step of an exponential moving average of the weights. If it is above 0, the
             averaged weights are validated and kept; 0 turns averaging off.
         dropout: probability, on the input of the head and of each dense layer, and between layers.
@@ -149,6 +153,7 @@ class TrainingConfig(StrictTable):
     class_weights: Literal["balanced", "none"] = "balanced"
     early_stopping_patience: int = Field(default=0, ge=0)
     keep: Literal["macro_f1", "loss", "last"] = "macro_f1"
+    learn_from: Literal["all", "train"] = "all"
     weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)

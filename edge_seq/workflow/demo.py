@@ -37,6 +37,7 @@ RECIPE = (
     "training.epochs=50",
     "training.learning_rate=0.02",
     "training.class_weights=none",
+    "training.learn_from=train",
     "training.augmentation.rotation=any",
     "training.augmentation.max_degrees=30.0",
 )
