@@ -31,7 +31,7 @@ from edge_seq.scores.reliability import Reliability, reliability
 from edge_seq.scores.temperature import Temperature
 from edge_seq.support.results import Result, written
 
-WITHOUT_THEM = "of the training without them"
+WITHOUT_THEM = "by the training without them"
 
 
 @dataclass(frozen=True)
@@ -115,10 +115,17 @@ class CostOnSide(Result):
 
 @dataclass(frozen=True)
 class ReliabilityOnSide(Result):
-    """Calibration of the models on the windows of one side of the split."""
+    """Calibration of the models on the windows of one side of the split.
+
+    Attributes:
+        side: Side of the split.
+        reliability: Calibration before and after the temperature.
+        by: The training whose models these are, if it is not the one that the run's model is of.
+    """
 
     side: str
     reliability: Reliability = field(metadata=written(inline=True))
+    by: str | None = field(default=None, metadata=written(unless_none=True))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,8 +217,9 @@ def summarise_quantization(
         by_gate=gate_errors(model, quantized, streams),
         cost=CostOnSide(side, made.cost),
         reliability=ReliabilityOnSide(
-            side if unseen is None else f"{side}, {WITHOUT_THEM}",
+            side,
             reliability(windows.labels, temperature, unseen or made.logits),
+            by=None if unseen is None else WITHOUT_THEM,
         ),
         range_proof=range_bounds(quantized),
         weight_bits=None if set(bits) == {8} else bits,

@@ -135,14 +135,14 @@ class TrainingConfig(StrictTable):
     """
 
     cell: CellName = "lstm"
-    hidden_size: int = Field(default=16, ge=1, le=512)
+    hidden_size: int = Field(default=32, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=8)
-    pooling: Pooling = "mean"
+    pooling: Pooling = "mean_max"
     front: tuple[FrontConfig, ...] = Field(default=(), max_length=16)
     dense: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=8)
     dense_activation: Literal["relu", "tanh"] = "relu"
     label_every: Literal["window", "sample"] = "window"
-    input_gain: float = Field(default=1.0, gt=0, le=100)
+    input_gain: float = Field(default=3.0, gt=0, le=100)
     channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})
     epochs: int = Field(default=0, ge=0, le=100_000)
     batch_size: int = Field(default=128, ge=1)
@@ -157,7 +157,7 @@ class TrainingConfig(StrictTable):
     weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    mixup: float = Field(default=0.0, ge=0, le=10)
+    mixup: float = Field(default=0.2, ge=0, le=10)
     augmentation: AugmentationConfig = AugmentationConfig()
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)

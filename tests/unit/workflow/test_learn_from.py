@@ -105,7 +105,9 @@ def test_a_decision_is_chosen_with_labels_of_the_first_training(run: RunFolder) 
 
 def test_the_reliability_is_of_the_first_training(run: RunFolder) -> None:
     summary = quantize_run(run)
-    assert summary.reliability.side == "validation, of the training without them"
+    assert (summary.reliability.side, summary.reliability.by) == ("validation", "by the training without them")
+    title = summary.reliability.reliability.table("validation", summary.reliability.by).title
+    assert title == "calibration on validation windows, by the training without them"
     assert summary.cost.side == "validation"
 
 

@@ -163,7 +163,7 @@ def test_a_model_of_one_class_from_end_to_end() -> None:
     pytest.importorskip("torch")
     from edge_seq.training.loop import logits_of_weights
 
-    config = TrainingConfig(cell="gru", hidden_size=4, epochs=2, input_gain=2.0)
+    config = TrainingConfig(cell="gru", hidden_size=4, pooling="mean", epochs=2, input_gain=2.0)
     trained = train_model(PREPARED, config, name="machine", at_window_end="reset")
     model, one = trained.model, trained.one_class
     assert one is not None
