@@ -18,11 +18,12 @@ pytest.importorskip("sklearn")
 from edge_seq.compare.forest import COSTS, inner_nodes, visited_nodes, votes_of
 from edge_seq.data.statistics import integer_statistics
 from edge_seq.ir.contract import Preprocessing, SensorContract
+from edge_seq.support.errors import ToolError
 from edge_seq.training.features import preprocessed_counts
-from firmware_export.measuring.reference_models import Shape, reference_counts, reference_float_model
+from firmware_export.measuring.reference_models import SHAPES, Shape, reference_counts, reference_float_model
 from firmware_export.toolchain.target import MissingToolError, load_target
 from tests.benchmarks.rivals import __main__ as command
-from tests.benchmarks.rivals import chip, features, trees
+from tests.benchmarks.rivals import chip, cmsis_nn, features, trees
 
 pytestmark = pytest.mark.slow
 
@@ -98,8 +99,6 @@ def test_the_estimated_cost_of_a_forest_is_near_the_counted_one(tmp_path: Path) 
 
 
 def test_a_label_at_the_wrong_time_is_an_error(tmp_path: Path) -> None:
-    from edge_seq.support.errors import ToolError
-
     shape = Shape(3, 8, 10, 3)
     counts, _ = windows_of(shape)
     program = "#include <stdint.h>\nint32_t rival_step(const int16_t *counts) { return counts[0] & 0; }\n"
@@ -123,3 +122,22 @@ def test_the_front_holds_what_no_other_beats() -> None:
     text = command.table(rows)
     assert "| dear | 90.0 % | 90.0 % | 900 | 900 | 100 | 10 | 10 | 100.0 % | x |" in text
     assert "| python | 99.0 % | 99.0 % | - | - | - | - | - | - |  |" in text
+
+
+def test_cmsis_nn_is_asked_for_and_only_an_lstm_is_written(tmp_path: Path) -> None:
+    counts = reference_counts(SHAPES["car"], windows=4)
+    with pytest.raises(ToolError, match=r"has no Source/LSTMFunctions/arm_lstm_.*; give the folder of its repository"):
+        cmsis_nn.lstm_program(tmp_path, reference_float_model("car", "lstm"), counts)
+    with pytest.raises(ToolError, match="only one LSTM with the mean or the last of its states is written for"):
+        cmsis_nn.lstm_program(tmp_path, reference_float_model("car", "gru"), counts)
+
+
+def test_a_program_has_the_labels_of_the_target_on_the_host(tmp_path: Path) -> None:
+    shape = Shape(3, 8, 10, 3)
+    counts, _ = windows_of(shape)
+    text = features.statistics_program(contract_of(shape, "remove_gravity"))
+    text += "int32_t classify(const int16_t *statistics) { return statistics[1] > 100 ? statistics[3] & 7 : 9; }\n"
+    on_host = cmsis_nn.host_labels(text, tmp_path / "host", counts, [])
+    on_chip, _ = chip.run(chip.build(text, tmp_path / "chip", load_target("cortex_m4")), counts)
+    assert on_host.tolist() == on_chip.tolist()
+    assert len(set(on_host.tolist())) > 2

@@ -1,4 +1,4 @@
-"""Forests, boosted trees and float networks on the same windows and the same counter: what else could be taken.
+"""Forests, boosted trees and other networks on the same windows and the same counter: what else could be taken.
 
     edge-seq demo --out runs/demo
     python -m tests.benchmarks.rivals runs/demo/rnn runs/demo/gru runs/demo/lstm --out docs/results/rivals.md
@@ -6,7 +6,7 @@
 Give runs that were trained on the same data with the same split, an LSTM among them for the float LSTM. Forests and
 networks learn from the windows that the runs learned from. Each classifier leaves ``NAME.json`` in the work folder, so
 that an interrupted call goes on. emlearn is used if it is installed (``pip install emlearn``), onnx2c if ``--onnx2c``
-gives its program.
+gives its program, and CMSIS-NN if ``--cmsis-nn`` gives the folder of its repository.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import measure
 from firmware_export.toolchain.target import Target, load_target
-from tests.benchmarks.rivals import chip, features, networks, trees
+from tests.benchmarks.rivals import chip, cmsis_nn, features, networks, trees
 
-Kind = Literal["edge_seq", "forest", "boosting", "float network", "reference"]
+Kind = Literal["edge_seq", "forest", "boosting", "float network", "int8 network", "reference"]
 # Trees, and the most leaves of a tree (0: no limit, but at least four windows in a leaf).
 FORESTS = ((10, 16), (30, 16), (10, 64), (30, 64), (100, 64), (30, 0))
 BY_EMLEARN = ((10, 64), (30, 64))  # whose C is nearly that of this benchmark
 BOOSTING = (10, 30, 100)  # rounds, one tree of depth 3 a class in each
-MARKERS = {"edge_seq": "o", "forest": "^", "boosting": "v", "float network": "s"}
+MARKERS = {"edge_seq": "o", "forest": "^", "boosting": "v", "float network": "s", "int8 network": "D"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class Row(Result):
         name: what it is.
         kind: family, for the plot.
         accuracy, macro_f1: on the test windows, with intervals over groups.
-        same_labels: share of the windows run on the target that get the label of Python; None if that is proven.
+        same_labels: share of the windows run on the target that get the label of Python (of a host, for C that has no
+            twin in Python); None if that is proven.
         chip: cost on the target; None if it was not put there.
     """
 
@@ -214,7 +215,27 @@ def float_convolutions(bench: Bench, run: RunFolder, tool: Path) -> Row:
     )  # fmt: skip
 
 
-def jobs(bench: Bench, runs: Sequence[RunFolder], onnx2c: Path | None) -> dict[str, Callable[[], Row]]:
+def int8_lstm(bench: Bench, run: RunFolder, folder: Path) -> Row:
+    """The float model of a run, quantized after training, by CMSIS-NN. Its labels are those of the C on this host."""
+    from edge_seq.pipeline.logits import float_logits
+
+    model, counts = load_run_float(run), np.asarray(bench.test.counts)
+    program = cmsis_nn.lstm_program(folder, model, np.asarray(bench.data.train.counts))
+    include = [folder, folder / "Include"]
+    labels = cmsis_nn.host_labels(program, bench.work / "int8_lstm", counts, include)
+    of_float = float_logits(model, counts).argmax(axis=1)
+    mine = int_logits(load_run_int(run), counts).argmax(axis=1)
+    same, by_us = (100 * float((one == of_float).mean()) for one in (labels, mine))
+    print(  # noqa: T201
+        f"int8_lstm: label of the float model in {same:.1f} % of {len(labels)} windows, our integers {by_us:.1f} %"
+    )
+    name = f"LSTM {model.hidden_sizes[0]} int8, CMSIS-NN"
+    return bench.counted(name, "int8 network", program, labels, include=include)
+
+
+def jobs(
+    bench: Bench, runs: Sequence[RunFolder], onnx2c: Path | None, cmsis: Path | None
+) -> dict[str, Callable[[], Row]]:
     """Every classifier by the name of its file."""
     found: dict[str, Callable[[], Row]] = {f"ours_{run.path.name}": lambda run=run: ours(bench, run) for run in runs}
     for count, leaves in FORESTS:
@@ -225,12 +246,17 @@ def jobs(bench: Bench, runs: Sequence[RunFolder], onnx2c: Path | None) -> dict[s
     for rounds in BOOSTING:
         found[f"boosting_{rounds}"] = lambda rounds=rounds: boosting_row(bench, rounds)
     found["large_forest"] = lambda: large_forest(bench)
+    if onnx2c is None and cmsis is None:
+        return found
+    lstm = next((run for run in runs if isinstance(load_run_float(run).layers[0], Lstm)), None)
+    if lstm is None:
+        option = "--cmsis-nn" if onnx2c is None else "--onnx2c"
+        raise ConfigError(f"rivals: none of the runs is an LSTM, which {option} needs; give one, or leave it out")
     if onnx2c is not None:
-        lstm = next((run for run in runs if isinstance(load_run_float(run).layers[0], Lstm)), None)
-        if lstm is None:
-            raise ConfigError("rivals: none of the runs is an LSTM, which --onnx2c needs; give one, or leave it out")
         found["float_lstm"] = lambda: float_lstm(bench, lstm, onnx2c)
         found["float_cnn"] = lambda: float_convolutions(bench, lstm, onnx2c)
+    if cmsis is not None:
+        found["int8_lstm"] = lambda: int8_lstm(bench, lstm, cmsis)
     return found
 
 
@@ -312,6 +338,7 @@ def main() -> None:
     parser.add_argument("--target", default="cortex_m4")
     parser.add_argument("--windows", type=int, default=100, help="test windows to run on the target, spread evenly")
     parser.add_argument("--onnx2c", type=Path, help="program of onnx2c; without it no float network is measured")
+    parser.add_argument("--cmsis-nn", type=Path, help="folder of CMSIS-NN's repository, for the LSTM in int8")
     parser.add_argument("--only", help="measure only files that begin like this, and write no table")
     given = parser.parse_args()
     runs = [open_run(path) for path in given.runs]
@@ -324,7 +351,7 @@ def main() -> None:
         raise ConfigError("rivals: the split of the runs has no test part; give runs with one")
     bench = Bench(data, load_target(given.target), given.work.absolute(), spread(len(data.test.labels), given.windows))
     rows = []
-    for key, job in jobs(bench, runs, given.onnx2c).items():
+    for key, job in jobs(bench, runs, given.onnx2c, given.cmsis_nn).items():
         kept = given.work / f"{key}.json"
         if not kept.is_file() and key.startswith(given.only or ""):
             save_json(kept, job())
