@@ -50,6 +50,8 @@ def _kernel_models(cell: str) -> list[IntModel]:
         "har": spec(cell, 32, channels=9, classes=6, window_length=12),
         "nibbles": spec(cell, 75, 24, channels=13, window_length=3, weight_bits=(4, 4)),
         "few_nibbles": spec(cell, 32, 12, channels=3, window_length=3, weight_bits=(4, 4)),
+        "three_axes": spec(cell, 32, channels=3, window_length=3),
+        "six_axes": spec(cell, 32, 6, channels=6, window_length=3),
     }
     models = awkward_models((cell,))
     for seed, (name, shape) in enumerate(large.items()):
