@@ -3,7 +3,7 @@
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 3
+#define ES_MVE_ROWS 3u
 #define ES_MVE_BLOCK_UNITS 1
 #include "es_mve.h"
 
@@ -104,18 +104,24 @@ static __attribute__((noinline)) void usual_step(const es_layer_t *layer, const 
     }
 }
 
+/* A step of a layer that is known. */
+static __attribute__((noinline)) void known_step(const es_layer_t *layer, const int16_t *below, int16_t *state)
+{
+    const unsigned pairs = layer->wide_pairs;
+    int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
+    alone_t alone;
+    alone.weights = (uint32_t)layer->weights + ES_MVE_GROUP_BYTES * pairs;
+    alone.unit_bytes = layer->wide_alone == 0u ? 0u : 2u * es_gru_unit_words(layer);
+    alone.feature = layer->wide_alone == 0u ? 0 : below[2u * pairs];
+    es_mve_known_sums(layer, below, state, sums);
+    update_groups(layer->blocks, sums, &alone, state + ES_MVE_KNOWN_UNITS, state, ES_MVE_LANES,
+                  ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+}
+
 void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     if (es_mve_is_known(layer) != 0) {
-        const unsigned pairs = layer->wide_pairs;
-        int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
-        alone_t alone;
-        alone.weights = (uint32_t)layer->weights + ES_MVE_GROUP_BYTES * pairs;
-        alone.unit_bytes = layer->wide_alone == 0u ? 0u : 2u * es_gru_unit_words(layer);
-        alone.feature = layer->wide_alone == 0u ? 0 : below[2u * pairs];
-        es_mve_known_sums(layer, below, state, sums);
-        update_groups(layer->blocks, sums, &alone, state + ES_MVE_KNOWN_UNITS, state, ES_MVE_LANES,
-                      ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+        known_step(layer, below, state);
     } else {
         usual_step(layer, below, state, scratch);
     }

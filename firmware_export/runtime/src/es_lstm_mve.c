@@ -3,7 +3,7 @@
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 4
+#define ES_MVE_ROWS 4u
 #define ES_MVE_BLOCK_UNITS 1
 #include "es_mve.h"
 
@@ -68,13 +68,19 @@ static __attribute__((noinline)) void usual_step(const es_layer_t *layer, const 
     es_mve_replace(layer, operands, state);
 }
 
+/* A step of a layer that is known. */
+static __attribute__((noinline)) void known_step(const es_layer_t *layer, const int16_t *below, int16_t *state)
+{
+    int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
+    es_mve_known_sums(layer, below, state, sums);
+    update_groups(layer->blocks, sums, state + ES_MVE_KNOWN_UNITS, state, layer->cell_frac_bits, ES_MVE_LANES,
+                  ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+}
+
 void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
 {
     if (es_mve_is_known(layer) != 0) {
-        int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
-        es_mve_known_sums(layer, below, state, sums);
-        update_groups(layer->blocks, sums, state + ES_MVE_KNOWN_UNITS, state, layer->cell_frac_bits, ES_MVE_LANES,
-                      ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+        known_step(layer, below, state);
     } else {
         usual_step(layer, below, state, scratch);
     }

@@ -252,8 +252,8 @@ ES_MVE_INLINE int es_mve_is_known(const es_layer_t *layer)
 {
     int known = 0;
     if (layer->hidden_size == ES_MVE_KNOWN_UNITS && layer->below_quads == 0u) {
-        const uint32_t bytes = es_mve_features_bytes(layer);
-        known = bytes == ES_MVE_THREE_FEATURES || bytes == ES_MVE_SIX_FEATURES;
+        const unsigned columns = 2u * layer->wide_pairs + layer->wide_alone;
+        known = columns == ES_MVE_ROWS || columns == 6u; /* three features are four columns or, in a GRU, three */
     }
     return known;
 }
