@@ -28,9 +28,9 @@ from edge_seq.parity.ladder import Rung
 from edge_seq.pipeline.advice import agreement_warning
 from edge_seq.pipeline.config import QuantizationConfig
 from edge_seq.pipeline.exports import golden_counts, golden_side
+from edge_seq.pipeline.learning.train import Trained, train_model
 from edge_seq.pipeline.logits import logits_of, probabilities_of
-from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
-from edge_seq.pipeline.one_class.fit import learnt_windows
+from edge_seq.pipeline.quantization import QUANTIZE_STEPS, cost_side, quantize_model
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
 from edge_seq.scores.evaluation import (
@@ -194,6 +194,7 @@ class TrainedModel(ShownAsTables):
             "best_epoch": self.trained.result.best_epoch,
             "history": to_plain(self.history),
             "temperature": to_plain(self.trained.temperature),
+            **({} if self.trained.again is None else {"again": self.trained.again.to_dict()}),
             **({} if one_class is None else {"one_class": one_class.to_dict()}),
         }
 
@@ -205,6 +206,8 @@ class TrainedModel(ShownAsTables):
             ["epoch kept", f"{best.epoch} of {len(self.history)}"],
             ["training loss", f"{best.train_loss:.4f}"],
         ]
+        if self.trained.again is not None:
+            rows.append(["then trained again", self.trained.again.text()])
         one_class = self.trained.one_class
         if one_class is None:
             rows += [
@@ -391,13 +394,13 @@ def train(
     if data.prepared.one_class is not None:  # which not every option goes with
         options |= {"training": table, "data": {"one_class": data.prepared.one_class.wanted.model_dump()}}
     run = validated(RunConfig, options, where="es.train")
-    with progress("training", training.epochs_for(learnt_windows(data.prepared)), quiet=quiet) as update:
+    with progress("training", 1, quiet=quiet) as update:
         trained = train_model(
             data.prepared,
             training,
             name=run.name,
             at_window_end=run.at_window_end,
-            progress=lambda record: update(record.epoch),
+            progress=lambda done, epochs, _: update(done, epochs),
         )
     return TrainedModel(trained.model, trained)
 

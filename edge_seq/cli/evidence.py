@@ -63,7 +63,7 @@ def command(
             for line in wrong:
                 print_line(f"WRONG: {line}")
             if not wrong:
-                signed = "the signature is right" if key is not None else _unsigned(check)
+                signed = f"signed by the key {key.name}" if key is not None else _by_whom(check)
                 print_line(f"{check}: hashes agree, every claim is what its file shows; {signed}")
         if wrong:
             raise typer.Exit(CHECK_FAILED)
@@ -89,10 +89,13 @@ def command(
         raise typer.Exit(CHECK_FAILED)
 
 
-def _unsigned(folder: Path) -> str:
-    """What a check without a key leaves open: who can change a file can change its hash too."""
-    from edge_seq.evidence.signing import SIGNATURE
+def _by_whom(folder: Path) -> str:
+    """What a check without a key leaves open: who can change a file can change its hash and sign it too."""
+    from edge_seq.evidence.signing import key_of
 
-    if (folder / SIGNATURE).is_file():
-        return "the signature was not checked, give --key with the public key of the signer"
+    if key := key_of(folder):
+        return (
+            f"whole since it was signed with the key {key}, whosever that is: give --key with the public key of the "
+            "signer to check who signed it"
+        )
     return "it is not signed, so whoever changes a file can change its hash too"

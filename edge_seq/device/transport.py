@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from edge_seq.support.errors import DeviceError, PortLostError
 
 DEFAULT_BAUD = 115200
+_NAMES = "Give a name such as /dev/ttyACM0 or COM3, or a URL such as socket://host:port"
 _READ_BYTES = 65536
 
 
@@ -45,6 +47,7 @@ class SerialTransport:
     def __init__(self, port: str, *, baud: int = DEFAULT_BAUD, write_timeout_s: float = 5.0) -> None:
         import serial
 
+        _check_url(port)
         self._port = port
         # pyserial's RFC 2217 port supports no write timeout; its socket reports when the other end is gone.
         limit_s = None if port.lower().startswith("rfc2217:") else write_timeout_s
@@ -58,11 +61,8 @@ class SerialTransport:
                 f"opening port {port}: pyserial cannot open this kind with the settings needed ({_reason(error)}). Use "
                 "the port's own name, or socket://host:port"
             ) from error
-        except ValueError as error:
-            raise DeviceError(
-                f"opening port {port}: {error}. Give a name such as /dev/ttyACM0 or COM3, or a URL such as "
-                "socket://host:port"
-            ) from error
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # pyserial's handlers of URLs
+            raise DeviceError(f"opening port {port}: {error}. {_NAMES}") from error
         except (OSError, serial.SerialException) as error:
             raise PortLostError(
                 f"opening port {port}: {_reason(error)}. Is the board plugged in, and no other program on the port? "
@@ -101,6 +101,19 @@ class SerialTransport:
 
     def _lost(self, doing: str, error: Exception) -> PortLostError:
         return PortLostError(f"{doing} port {self._port}: it is gone ({_reason(error)}). Plug the board in again")
+
+
+def _check_url(port: str) -> None:
+    """Refuse a URL of the network without a host and a port number, of which pyserial says something else."""
+    kind, colon, _ = port.partition("://")
+    if colon and kind.lower() in ("socket", "rfc2217"):
+        try:
+            parts = urlsplit(port)
+            whole = bool(parts.hostname and parts.port)
+        except ValueError:  # not a number, or beyond 65535
+            whole = False
+        if not whole:
+            raise DeviceError(f"opening port {port}: expected a host and a port number from 1 to 65535. {_NAMES}")
 
 
 def _reason(error: Exception) -> str:

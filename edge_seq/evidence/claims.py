@@ -27,6 +27,10 @@ STATUS_TEXTS: dict[Status, str] = {
 }
 RESULTS = {"logits", "label", "decision"}
 VERIFY, MEASURE, SCORES = "results/verify.json", "results/measure.json", "results/metrics.test.json"
+QUANTIZATION, DECISION, STREAM, ROBUSTNESS = (  # which the model card has figures of
+    *("results/quantization.json", "results/decision.json"),
+    *("results/stream.test.json", "results/robustness.test.json"),
+)
 MANIFEST, BILL, MISRA, DEVIATIONS = "model/manifest.json", "sbom.cdx.json", "misra/cppcheck.json", "misra/MISRA.md"
 
 
@@ -110,7 +114,8 @@ def _rung_words(rung: Rung) -> str:
 
 def _rung_detail(rung: Rung) -> str:
     one = rung.comparison
-    counted = "" if one is None else f"{one.values:,} values of {one.windows:,} windows, {one.mismatches:,} differ"
+    beyond = "beyond the budget" if rung.kind == "budget" else "differ"
+    counted = "" if one is None else f"{one.values:,} values of {one.windows:,} windows, {one.mismatches:,} {beyond}"
     return "; ".join(part for part in (counted, rung.detail) if part)
 
 

@@ -13,11 +13,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_seq.evidence.claims import BILL, MANIFEST, MEASURE, MISRA, SCORES, VERIFY, claims_of
+from edge_seq.evidence.claims import (
+    BILL,
+    DECISION,
+    MANIFEST,
+    MEASURE,
+    MISRA,
+    QUANTIZATION,
+    ROBUSTNESS,
+    SCORES,
+    STREAM,
+    VERIFY,
+    claims_of,
+)
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.page import evidence_page
 from edge_seq.evidence.sbom import c_files_of
-from edge_seq.evidence.signing import SIGNATURE, check_folder, check_list, hashes_of, sign_folder
+from edge_seq.evidence.signing import SIGNATURE, check_folder, check_whole, hashes_of, sign_folder, signed_list
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.support.json_tables import load_json, load_result
@@ -25,6 +37,7 @@ from edge_seq.support.opening import read_bytes
 from edge_seq.support.results import to_plain
 
 INDEX, PAGE, DATE = "evidence.json", "index.html", "signed_on.json"
+EXPORTS_SIGNATURE = "model/exports_signature.json"
 LISTED = 10  # problems that a message names
 
 
@@ -101,11 +114,14 @@ def check_evidence(
             wrong += [f"{line} in the run" for line in _differences(what, ours, theirs)]
     try:
         documents = {name: load_json(folder / name) for name in DOCUMENTS if (folder / name).is_file()}
-        missing = [name for name in DOCUMENTS if name not in documents and name != SCORES]
+        missing = [name for name in DOCUMENTS if name not in documents and name not in _NOT_ALWAYS]
         if missing:
             return [*wrong, f"{', '.join(missing)} missing, so the claims cannot be checked"]
         wrong += _claims(index, documents)
         wrong += _identity(index, documents)
+        wrong += _scores_of_other_models(index, documents)
+        if (folder / EXPORTS_SIGNATURE).is_file():
+            wrong += signed_exports(folder / EXPORTS_SIGNATURE, index.outputs)
         page = evidence_page(replace(index, files={name: one for name, one in index.files.items() if name != PAGE}))
         if (folder / PAGE).is_file() and (folder / PAGE).read_bytes() != page.encode("utf-8"):
             wrong.append(f"{PAGE} is not what {index.edge_seq} of edge_seq shows of {INDEX}")
@@ -114,12 +130,25 @@ def check_evidence(
     return wrong
 
 
-DOCUMENTS = (VERIFY, MEASURE, SCORES, MANIFEST, BILL, MISRA)
+DOCUMENTS = (VERIFY, MEASURE, SCORES, MANIFEST, BILL, MISRA, QUANTIZATION, DECISION, STREAM, ROBUSTNESS)
+_NOT_ALWAYS = (SCORES, QUANTIZATION, DECISION, STREAM, ROBUSTNESS)  # of steps that need not be run
+
+
+def signed_exports(path: Path, outputs: Mapping[str, str]) -> list[str]:
+    """How the exports differ from those that a ``signature.json`` lists, whoever signed it.
+
+    Raises:
+        ToolError: the package ``cryptography`` is not installed.
+    """
+    signed, fault = signed_list(path)
+    if signed is None:
+        return [f"{path.name}: {fault}"]
+    return [f"{line} in the signature of the exports" for line in _differences("export", outputs, signed)]
 
 
 def check_signature(folder: Path, public_key: Path | None) -> list[str]:
-    """Check the signature of a folder of evidence: what is wrong, or nothing. Without a key, only its list of files."""
-    fault = check_list(folder) if public_key is None else check_folder(folder, public_key)
+    """Check the signature of a folder of evidence: what is wrong, or nothing. Without a key, by its own."""
+    fault = check_whole(folder) if public_key is None else check_folder(folder, public_key)
     return [] if fault is None else [f"signature: {fault}"]
 
 
@@ -148,8 +177,11 @@ def _claims(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
 def _identity(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
     """Check that all files are about one model, one contract and the listed exports."""
     wrong = []
-    named = {name: documents[name].get("model_hash") for name in (VERIFY, MEASURE, MANIFEST)}
-    # Scores of labels do not depend on the decision stage, so theirs may be the hash without one.
+    named = {
+        name: documents[name].get("model_hash")
+        for name in (VERIFY, MEASURE, MANIFEST, DECISION, STREAM)
+        if name in documents
+    }
     wrong += [
         f"{name} is about model {str(digest)[:16]}, the index about {index.model_hash[:16]}"
         for name, digest in named.items()
@@ -169,3 +201,20 @@ def _identity(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
         sources = {name: "" for name in c_files if name.endswith(".c")}
         wrong += [f"{line} in {MISRA}" for line in _differences("C file", sources, read)]
     return wrong
+
+
+def _scores_of_other_models(index: Evidence, documents: Mapping[str, Any]) -> list[str]:
+    """Tables of the labels, which do not depend on the decision stage: all are about the model without one."""
+    quantization = documents.get(QUANTIZATION, {})
+    decided = documents.get(DECISION, {}).get("stage") is not None
+    without = quantization.get("model_hash") if decided else index.model_hash
+    float_model = quantization.get("float_model_hash")
+    found = [(QUANTIZATION, "model_hash", (without,)), (ROBUSTNESS, "model_hash", (without, index.model_hash))]
+    found.append((SCORES, "int_model_hash", (without,)))
+    if QUANTIZATION in documents:
+        found.append((SCORES, "model_hash", (float_model,)))
+    return [
+        f"{name} is about model {str(documents[name].get(key))[:16]}, expected {str(allowed[0])[:16]}"
+        for name, key, allowed in found
+        if name in documents and documents[name].get(key) not in allowed
+    ]

@@ -7,7 +7,6 @@ removed since. It says nothing about what is in them.
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import os
 from collections.abc import Mapping
@@ -144,16 +143,46 @@ def check_folder(folder: Path, public_key: Path) -> str | None:
     return fault if signed is None else _changes(folder, signed)
 
 
-def check_list(folder: Path) -> str | None:
-    """Check that the files of a folder are those that its ``signature.json`` lists, whoever signed it.
+def check_whole(folder: Path) -> str | None:
+    """Check that a folder is as it was when it was signed, by the key that its ``signature.json`` names.
+
+    Anybody can sign with a key of their own, so this shows that the folder is whole, not who made it.
 
     Returns:
-        None if they are, or if there is no such file; else what is wrong.
+        None if it is, or if there is no such file; else what is wrong.
+
+    Raises:
+        ToolError: the package ``cryptography`` is not installed.
     """
     if not (folder / SIGNATURE).is_file():
         return None
-    table, fault = _table(folder)
-    return fault if table is None else _changes(folder, table["files"])
+    table, fault = signed_list(folder / SIGNATURE)
+    return fault if table is None else _changes(folder, table)
+
+
+def signed_list(path: Path) -> tuple[dict[str, str] | None, str]:
+    """The list of files of a ``signature.json`` that its own key has signed, or None and what is wrong.
+
+    Raises:
+        ToolError: the package ``cryptography`` is not installed.
+    """
+    ed25519, _, _ = _cryptography()
+    table, fault = _table(path)
+    if table is None:
+        return None, fault
+    try:
+        key = ed25519.Ed25519PublicKey.from_public_bytes(base64.b64decode(table["public_key"], validate=True))
+    except ValueError:
+        return None, f"{path.name} is damaged: its public_key is no Ed25519 key"
+    if fault := _forgery(table, key, "that it names"):
+        return None, fault
+    return table["files"], ""
+
+
+def key_of(folder: Path) -> str:
+    """The public key that a folder's ``signature.json`` names, base64; empty if there is none. It is not trusted."""
+    table, _ = _table(folder / SIGNATURE) if (folder / SIGNATURE).is_file() else (None, "")
+    return "" if table is None else str(table["public_key"])
 
 
 def _changes(folder: Path, signed: Mapping[str, str]) -> str | None:
@@ -188,29 +217,36 @@ def check_file(path: Path, public_key: Path) -> str | None:
 
 def _signed(folder: Path, public_key: Path) -> tuple[Mapping[str, str] | None, str]:
     """The signed list of files, or None and what is wrong."""
-    key, (_, _, invalid) = _public_key(public_key), _cryptography()
+    key = _public_key(public_key)
     if not (folder / SIGNATURE).is_file():
         return None, f"{folder.name} has no {SIGNATURE}; sign the run with edge-seq sign"
-    table, fault = _table(folder)
+    table, fault = _table(folder / SIGNATURE)
     if table is None:
         return None, fault
-    files, signature = table["files"], table["signature"]
-    try:
-        raw = base64.b64decode(signature, validate=True)
-        key.verify(raw, _message(files))
-        if _text(raw) != signature or table["public_key"] != _text(_raw(key)):
-            return None, f"{SIGNATURE} was changed"
-    except (binascii.Error, ValueError):
-        return None, f"{SIGNATURE} is damaged"
-    except invalid:
-        return None, f"the signature is not of the key {public_key.name}, or the list of files was changed"
+    if fault := _forgery(table, key, public_key.name):
+        return None, fault
+    files: dict[str, str] = table["files"]
     return files, ""
 
 
-def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
-    """The content of ``signature.json``, or None and what is wrong with it."""
+def _forgery(table: Mapping[str, Any], key: Any, name: str) -> str:
+    """What shows that a table is not as the owner of a key signed it; empty if nothing does."""
+    _, _, invalid = _cryptography()
     try:
-        table = load_json(folder / SIGNATURE)
+        raw = base64.b64decode(table["signature"], validate=True)
+        key.verify(raw, _message(table["files"]))
+    except ValueError:
+        return f"{SIGNATURE} is damaged"
+    except invalid:
+        return f"the signature is not of the key {name}, or the list of files was changed"
+    written = _text(raw) == table["signature"] and _text(_raw(key)) == table["public_key"]
+    return "" if written else f"{SIGNATURE} was changed"
+
+
+def _table(path: Path) -> tuple[dict[str, Any] | None, str]:
+    """The content of a ``signature.json``, or None and what is wrong with it."""
+    try:
+        table = load_json(path)
     except DataError as error:
         return None, str(error)
     files = table.get("files")
@@ -218,6 +254,7 @@ def _table(folder: Path) -> tuple[dict[str, Any] | None, str]:
         table.get("format") != FORMAT
         or set(table) != {"format", "files", "public_key", "signature"}
         or not isinstance(table["signature"], str)
+        or not isinstance(table["public_key"], str)
         or not isinstance(files, dict)
         or not all(isinstance(value, str) for value in files.values())
     ):

@@ -358,6 +358,27 @@ def dump_config(config: RunConfig) -> str:
     return tomli_w.dumps(config_to_dict(config))
 
 
+def overrides_between(config: RunConfig, usual: RunConfig) -> tuple[str, ...]:
+    """Overrides that make a configuration of another one; keys that only the other one has stay.
+
+    >>> overrides_between(load_config(None, ["data.folds=5"]), load_config(None))
+    ('data.folds=5',)
+    """
+    before = _leaves(config_to_dict(usual))
+    return tuple(
+        f"{key}={json.dumps(value, ensure_ascii=False)}"  # TOML has the same words for texts, numbers and lists of them
+        for key, value in _leaves(config_to_dict(config)).items()
+        if before.get(key) != value
+    )
+
+
+def _leaves(table: Mapping[str, Any], above: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        found |= _leaves(value, f"{above}{name}.") if isinstance(value, dict) else {f"{above}{name}": value}
+    return found
+
+
 def quote(text: str) -> str:
     """Quote any text as the value of an override."""
     return json.dumps(text, ensure_ascii=False)  # a TOML string takes the same escapes

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from edge_seq.evidence.signing import make_keys
 from edge_seq.ir.serialize import load_int_model
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.json_tables import save_json
+from edge_seq.workflow.export import export_run
 from edge_seq.workflow.folder import open_run
 from edge_seq.workflow.release.evidence import make_evidence
+from edge_seq.workflow.release.sign import sign_run
 from firmware_export.measuring.report import MeasureReport
 from tests.cli.conftest import Small, edge_seq, ok
 from tests.unit.evidence.test_evidence import measured
@@ -48,6 +52,12 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path, mon
     save_json(
         run / "reports" / "measure.json", MeasureReport(digest, True, (measured(),), of_c, (*BY_FILE, "--steps", "500"))
     )
+    make_keys(tmp_path / "release.pem")
+    sign_run(opened, tmp_path / "release.pem")
+    export_run(opened, blobs=["little"])
+    with pytest.raises(ConfigError, match=r"that were signed: .*, export blob/small_little\.blob is missing in"):
+        make_evidence(opened, out, cppcheck=None)
+    sign_run(opened, tmp_path / "release.pem")
     without = make_evidence(opened, out, cppcheck=None)
     assert {claim.status for claim in without.claims} == {"shown", "not shown", "tested"}
     index = make_evidence(opened, out, cppcheck=str(fake_cppcheck(tmp_path / "cppcheck")))
@@ -63,7 +73,7 @@ def test_evidence_of_a_run_is_made_and_checked(small: Small, tmp_path: Path, mon
     assert {"c/manifest.json", "onnx/int_step.onnx"} <= set(index.outputs)
     assert all(str(tmp_path) not in path.read_text() for path in out.rglob("*") if path.is_file())
     assert [command.split()[1] for command in index.commands] == [
-        *("train", "quantize", "evaluate", "export", "verify", "measure", "evidence")
+        *("train", "quantize", "evaluate", "export", "sign", "verify", "measure", "evidence")
     ]  # neither robustness nor evaluate --stream, which were not run
     assert "edge-seq verify RUN --target 'my boards/host.toml' --windows 4 --extreme 0" in index.commands
     assert "Integer reference = C on host: the same integers" in " ".join(claim.claim for claim in index.claims)
@@ -119,10 +129,52 @@ def test_two_machines_make_the_same_bytes(small: Small, tmp_path: Path) -> None:
     private = [str(tmp_path), "Kiritimati", "Noronha", os.uname().nodename]
     assert [(word, name) for name in first for word in private if word.encode() in first[name]] == []
     public, out = tmp_path / "release.pub.pem", here.folder / "evidence"
-    assert "the signature is right" in " ".join(ok("evidence", "--check", out, "--key", public).out.split())
-    assert "the signature was not checked, give --key" in " ".join(ok("evidence", "--check", out).out.split())
+    assert "signed by the key release.pub.pem" in " ".join(ok("evidence", "--check", out, "--key", public).out.split())
+    assert "whosever that is: give --key" in " ".join(ok("evidence", "--check", out).out.split())
     (out / "signed_on.json").write_text("{}")
     assert edge_seq("evidence", "--check", out, "--key", public).code == 1
+
+
+@pytest.mark.slow
+def test_the_commands_of_a_folder_make_the_same_folder_again(small: Small, tmp_path: Path) -> None:
+    """As an auditor would: from the configuration alone, each command as it stands there."""
+    run, key = tmp_path / "run", tmp_path / "release.pem"
+    shutil.copytree(small.run, run)
+    shutil.rmtree(run / "reports", ignore_errors=True)
+    for other in (*run.glob("metrics.*"), *run.glob("*stream*"), *run.glob("decision.json")):  # of other tests
+        other.unlink()
+    (tmp_path / "boards").mkdir()
+    shutil.copy(ROOT / "firmware_export" / "targets" / "cortex_m0.toml", tmp_path / "boards" / "ours.toml")
+    ok("quantize", run)
+    ok("decide", run, "--max-extra-delay-s", str(5 / 6))
+    ok("evaluate", run, "--no-baselines")
+    ok("evaluate", run, "--stream", "--tolerance-s", "1")
+    ok("export", run, "--blob", "little", "--package", "cmake", "--onnx", "portable")
+    ok("sign", run, "--new-key", key)
+    targets = ("--target", "boards/ours.toml", "--target", "cortex_m4")
+    ok("verify", run, *FEW, *targets, "--key", "release.pub.pem", cwd=tmp_path)
+    ok("measure", run, *targets, "--max-stack", "4096", cwd=tmp_path)
+    ok("robustness", run, "--sweep", "noise", "--no-plot")
+    ok("evidence", run, "--out", tmp_path / "evidence", "--key", key)
+    index = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
+    assert "failed" not in {claim["status"] for claim in index["claims"]}
+
+    again = tmp_path / "again"
+    (again / "RUN").mkdir(parents=True)
+    shutil.copy(run / "config.toml", again / "RUN")
+    shutil.copy(key, again / "KEY")
+    for name in ("boards", "release.pub.pem"):
+        (again / name).symlink_to(tmp_path / name)
+    (again / "KEY").chmod(0o600)
+    for command in index["commands"]:
+        ok(*shlex.split(command)[1:], cwd=again)
+    made = json.loads((again / "evidence" / "evidence.json").read_text())
+    timed = {"training.json"}  # the seconds of the training
+    assert {name for name in made["inputs"] if made["inputs"][name] != index["inputs"].get(name)} <= timed
+    assert made["inputs"].keys() == index["inputs"].keys()
+    assert {**made, "inputs": 0, "files": 0} == {**index, "inputs": 0, "files": 0}
+    assert {name for name in made["files"] if made["files"][name] != index["files"].get(name)} == {"index.html"}
+    ok("evidence", "--check", again / "evidence", "--key", "release.pub.pem", cwd=tmp_path)
 
 
 def is_dated(name: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -128,7 +129,9 @@ def test_without_recordings_the_run_holds_the_float_model_alone(network: Path, t
     without_labels = edge_seq("import", network, "--contract", contract, "--out", run)
     assert without_labels.code == 2
     assert "give them with --labels, in the order of the network's outputs" in without_labels.err
-    text = ok("import", network, "--contract", contract, "--labels", "a,b,c,d", "--out", run, "--name", "net").out
+    options = ("--mean", "0.1,0,9.80665123456", "--set", "quantization.weight_bits=[4]", "--set", "data.split_seed=7")
+    given = ("--contract", contract, "--labels", "a,b,c,d", "--out", run, "--name", "net", *options)
+    text = ok("import", network, *given).out
     assert "next: edge-seq inspect" in text
     assert load_run_float(RunFolder(run)).labels == ("a", "b", "c", "d")
     assert json.loads((run / "import.json").read_text())["check"] is None
@@ -142,7 +145,9 @@ def test_without_recordings_the_run_holds_the_float_model_alone(network: Path, t
     assert "exists and is not empty; give another --out" in again.err
     (run / "model.float.safetensors").unlink()  # it is written last: the import was interrupted before
     (run / ".model.float.safetensors.left").write_bytes(b"half")
-    ok("import", network, "--contract", contract, "--labels", "a,b,c,d", "--out", run, "--name", "net")
+    before = {name: (run / name).read_bytes() for name in ("config.toml", "import.json")}
+    ok(*shlex.split(json.loads(before["import.json"])["command"])[1:])  # the recorded command makes the same
+    assert {name: (run / name).read_bytes() for name in before} == before
     assert load_run_float(RunFolder(run)).labels == ("a", "b", "c", "d")
     for name in ("own/data/mine.csv", "own/notes.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -69,6 +69,22 @@ def test_a_port_that_goes_away_while_it_is_read_or_written() -> None:
         port.close()
 
 
+@pytest.mark.parametrize(
+    ("port", "problem"),
+    [
+        ("socket://", "expected a host and a port number from 1 to 65535"),
+        ("socket://board", "expected a host and a port number"),
+        ("socket://127.0.0.1:99999", "expected a host and a port number"),
+        ("rfc2217://host:port", "expected a host and a port number"),
+        ("alt:///dev/null?class=os", "must be a class"),  # what pyserial's own handlers raise
+        ("loop://?logging=evil", "evil"),
+    ],
+)
+def test_urls_that_name_no_port_are_one_error(port: str, problem: str) -> None:
+    with pytest.raises(DeviceError, match=rf"^opening port .*{problem}.*Give a name such as /dev/ttyACM0 or COM3, or"):
+        SerialTransport(port)
+
+
 def test_a_closed_port_says_so() -> None:
     port = LoopbackTransport(lambda data: data)
     port.write(b"a")

@@ -44,7 +44,10 @@ QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/quant/rounding.py": (f"{_QUANT}/test_quant_rounding_oracle.py", f"{_QUANT}/test_quant_rounding.py"),
     "edge_seq/quant/gate_error.py": (f"{_QUANT}/test_quant_gate_error_traces.py", f"{_QUANT}/test_quant_gate_error.py"),
     "edge_seq/quant/calibrate.py": (f"{_QUANT}/test_quant_calibrate_layers.py", f"{_QUANT}/test_quant_calibrate.py"),
-    "edge_seq/quant/quantize.py": (f"{_QUANT}/test_quant_quantize_rows.py", f"{_QUANT}/test_quant_quantize.py"),
+    "edge_seq/quant/quantize.py": (
+        *(f"{_QUANT}/test_quant_quantize_scales.py", f"{_QUANT}/test_quant_quantize_rows.py"),
+        f"{_QUANT}/test_quant_quantize.py",
+    ),
     "edge_seq/parity/compare.py": (f"{_PARITY}/test_compare.py",),
     "edge_seq/parity/ladder.py": (f"{_PARITY}/test_ladder_order.py", f"{_PARITY}/test_compare.py"),
     "edge_seq/parity/verification.py": (f"{_PARITY}/test_ladder_order.py",),

@@ -20,7 +20,7 @@ from edge_seq.frontends.originals import Original
 from edge_seq.ir.serialize import save_model
 from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.original_rung import check_import
-from edge_seq.pipeline.config import RunConfig
+from edge_seq.pipeline.config import RunConfig, load_config, overrides_between, quote
 from edge_seq.pipeline.prepare import PreparedData, prepare, split_note, with_split_of_source
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -161,5 +161,7 @@ def _command(
     words += ["--data", config.data.source] if contract is None else ["--contract", str(contract)]
     for option, values in (("--labels", labels), ("--layers", layers), ("--mean", mean), ("--scale", scale)):
         if values:
-            words += [option, ",".join(one if isinstance(one, str) else f"{one:.9g}" for one in values)]
-    return shlex.join(words)
+            words += [option, ",".join(one if isinstance(one, str) else repr(float(one)) for one in values)]
+    usual = load_config(None, [f"data.source={quote(config.data.source)}", f"name={quote(config.name)}"])
+    usual = usual if contract is not None else with_split_of_source(usual)
+    return shlex.join([*words, *(word for one in overrides_between(config, usual) for word in ("--set", one))])

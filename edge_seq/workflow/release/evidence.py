@@ -9,8 +9,27 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 
-from edge_seq.evidence.claims import BILL, DEVIATIONS, MANIFEST, MEASURE, MISRA, SCORES, VERIFY, claims_of
-from edge_seq.evidence.folder import check_evidence, check_signature, write_folder
+from edge_seq.evidence.claims import (
+    BILL,
+    DECISION,
+    DEVIATIONS,
+    MANIFEST,
+    MEASURE,
+    MISRA,
+    QUANTIZATION,
+    ROBUSTNESS,
+    SCORES,
+    STREAM,
+    VERIFY,
+    claims_of,
+)
+from edge_seq.evidence.folder import (
+    EXPORTS_SIGNATURE,
+    check_evidence,
+    check_signature,
+    signed_exports,
+    write_folder,
+)
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.misra import DEVIATIONS as SUPPRESSIONS
 from edge_seq.evidence.misra import REASONS, check_misra
@@ -29,6 +48,7 @@ from edge_seq.workflow.export import emitted_c, golden_counts_of
 from edge_seq.workflow.folder import RunFolder, load_run_int, writing
 from edge_seq.workflow.report import gather_run
 
+LISTED = 4  # changes that a message names
 _NEEDED = ("verify", "measure")
 _NO_INPUTS = ("checkpoint/", "exports/", "reports/report.html", "reports/page.html", "reports/verify.xml")
 
@@ -68,6 +88,14 @@ def make_evidence(
         model = load_run_int(run)
         _require_steps(run, figures, model)
         outputs = hashes_of(run.exports.path, without=(SIGNATURE,))
+        signature = run.exports.path / SIGNATURE
+        if signature.is_file() and (changes := signed_exports(signature, outputs)):
+            raise ConfigError(
+                f"gathering evidence of {run.path.name}: the exports are not those that were signed: "
+                + ", ".join(changes[:LISTED])
+                + (f", and {len(changes) - LISTED} more" if len(changes) > LISTED else "")
+                + f". Sign them again: {run.command('sign')} --key FILE"
+            )
         with emitted_c(run, model, doing=f"gathering evidence of {run.path.name}") as sources:
             manifest = read_bytes(sources / "manifest.json")
             table = parse_json(manifest)
@@ -92,8 +120,8 @@ def make_evidence(
         for name, path in ((SCORES, run.metrics("test")), *_tables_of_the_card(run)):
             if path.is_file():
                 files[name] = read_bytes(path)
-        if (run.exports.path / SIGNATURE).is_file():
-            files["model/exports_signature.json"] = read_bytes(run.exports.path / SIGNATURE)
+        if signature.is_file():
+            files[EXPORTS_SIGNATURE] = read_bytes(signature)
         index = Evidence(
             format=FORMAT,
             model=model.name,
@@ -166,19 +194,42 @@ def _packages_of(versions: Mapping[str, str]) -> dict[str, str]:
 
 def _tables_of_the_card(run: RunFolder) -> tuple[tuple[str, Path], ...]:
     """Tables that the model card has figures of, besides those that claims rest on: paths in the evidence and here."""
-    paths = (run.quantization, run.decision, run.stream_metrics("test"), run.reports / "robustness.test.json")
-    return tuple((f"results/{path.name}", path) for path in paths)
+    return (
+        (QUANTIZATION, run.quantization),
+        (DECISION, run.decision),
+        (STREAM, run.stream_metrics("test")),
+        (ROBUSTNESS, run.reports / "robustness.test.json"),
+    )
 
 
 def _commands(run: RunFolder, figures: RunFigures, *, signed: bool) -> tuple[str, ...]:
     """Commands that make the run and its evidence again, without the run's place on this machine. A step that was not
     run would add files that the list of inputs does not have."""
     not_run = set(figures.missing.values())
-    chosen = [command for command in figures.commands if " report " not in command and command not in not_run]
+    first, *others = figures.commands
+    if figures.imported is not None:
+        first = _import_again(first, run)
+    chosen = [first, *(command for command in others if " report " not in command and command not in not_run)]
     if (run.exports.path / SIGNATURE).is_file():
-        chosen.insert(chosen.index(run.command("export")) + 1, f"{run.command('sign')} --key KEY")
+        exported = next(
+            at for at, command in enumerate(chosen) if f"{command} ".startswith(f"{run.command('export')} ")
+        )
+        chosen.insert(exported + 1, f"{run.command('sign')} --key KEY")
     commands = [shlex.join(_in_run(word, run.path) for word in shlex.split(command)) for command in chosen]
     return (*commands, "edge-seq evidence RUN --out evidence" + " --key KEY" * signed)
+
+
+def _import_again(command: str, run: RunFolder) -> str:
+    """The command of an import, which names the folder of its day: with the run's folder, and the files without theirs.
+
+    >>> _import_again("edge-seq import /tmp/net.onnx --out old --data /tmp/car.toml", RunFolder(Path("runs/car")))
+    'edge-seq import net.onnx --out runs/car --data car.toml'
+    """
+    words = shlex.split(command)
+    of_files = {2, *(at + 1 for at, word in enumerate(words) if word in ("--data", "--contract"))}
+    words = [Path(word).name if at in of_files else word for at, word in enumerate(words)]
+    words[words.index("--out") + 1] = str(run.path)
+    return shlex.join(words)
 
 
 def _in_run(word: str, path: Path) -> str:

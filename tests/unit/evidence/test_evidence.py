@@ -11,12 +11,24 @@ from typing import Any
 
 import pytest
 
-from edge_seq.evidence.claims import BILL, MANIFEST, MEASURE, MISRA, SCORES, VERIFY, claims_of
-from edge_seq.evidence.folder import check_evidence, check_signature, write_folder
+from edge_seq.evidence.claims import (
+    BILL,
+    DECISION,
+    MANIFEST,
+    MEASURE,
+    MISRA,
+    QUANTIZATION,
+    ROBUSTNESS,
+    SCORES,
+    STREAM,
+    VERIFY,
+    claims_of,
+)
+from edge_seq.evidence.folder import EXPORTS_SIGNATURE, check_evidence, check_signature, signed_exports, write_folder
 from edge_seq.evidence.index import FORMAT, Evidence
 from edge_seq.evidence.misra import DEVIATIONS, MisraReport, check_misra, sort_findings
 from edge_seq.evidence.sbom import bill_of_materials, installed_packages
-from edge_seq.evidence.signing import make_keys
+from edge_seq.evidence.signing import key_of, make_keys, sign_folder
 from edge_seq.parity.compare import Comparison
 from edge_seq.parity.ladder import Ladder, Rung
 from edge_seq.support.errors import ConfigError, DataError, ToolError
@@ -238,11 +250,75 @@ def test_the_same_run_gives_the_same_bytes_but_for_the_signature(tmp_path: Path)
     folder = tmp_path / "two" / "evidence"
     assert check_signature(folder, public) + check_signature(folder, None) + check_evidence(folder) == []
     (folder / "signed_on.json").write_text('{"signed_on": "2027-01-01"}')
-    for key in (public, None):  # the list can be compared without a key too
+    for key in (public, None):  # without a key, by the one that it names
         assert check_signature(folder, key) == ["signature: signed_on.json was changed since the signature"]
         (folder / "signature.json").write_bytes(signed["signature.json"].replace(b"\n", b" ", 1))
         assert check_signature(folder, key) == ["signature: signature.json was changed"]
         (folder / "signature.json").write_bytes(signed["signature.json"])
+
+
+def test_every_changed_byte_of_a_signature_is_seen_without_its_key(tmp_path: Path) -> None:
+    make_keys(tmp_path / "release.pem")
+    folder = tmp_path / "evidence"
+    write(folder, private_key=tmp_path / "release.pem", date="2026-11-30")
+    path = folder / "signature.json"
+    right = path.read_bytes()
+    named = json.loads(right)["public_key"]
+    of_key = right.index(named.encode())
+    for at in (*range(0, len(right), 11), *range(of_key, of_key + len(named))):
+        path.write_bytes(right[:at] + bytes([right[at] ^ 1]) + right[at + 1 :])
+        assert check_signature(folder, None), at
+    for other, words in (("AA==", "its public_key is no Ed25519 key"), ("%", "no Ed25519 key"), (named[::-1], "")):
+        path.write_bytes(right.replace(named.encode(), other.encode()))
+        (found,) = check_signature(folder, None)
+        assert words in found
+    path.write_bytes(right)
+    assert key_of(folder) == named
+    assert check_signature(folder, None) == []
+
+
+def test_tables_of_another_model_are_seen(tmp_path: Path) -> None:
+    other, with_stage, folder = "00" * 32, "77" * 32, tmp_path / "evidence"
+    right = {
+        **documents(),
+        SCORES: scores_of(MODEL),
+        QUANTIZATION: {"model_hash": MODEL, "float_model_hash": MODEL},
+        ROBUSTNESS: {"model_hash": MODEL},
+        DECISION: {"model_hash": MODEL, "stage": None},
+        STREAM: {"model_hash": MODEL},
+    }
+    write(folder, right)
+    assert check_evidence(folder) == []
+    for name, key in (
+        *((name, "model_hash") for name in (SCORES, QUANTIZATION, ROBUSTNESS, DECISION, STREAM)),
+        (SCORES, "int_model_hash"),
+    ):
+        write(folder, {**right, name: {**right[name], key: other}})
+        assert f"{name} is about model 0000000000000000, " in " ".join(check_evidence(folder)), name
+    # with a decision stage, scores of labels are about the model without it
+    staged = {**right, QUANTIZATION: {"model_hash": with_stage, "float_model_hash": MODEL}}
+    staged |= {DECISION: {"model_hash": MODEL, "stage": {}}, SCORES: {**right[SCORES], "int_model_hash": with_stage}}
+    write(folder, staged)
+    assert check_evidence(folder) == []
+    write(folder, {**staged, SCORES: right[SCORES]})
+    assert check_evidence(folder) == [f"{SCORES} is about model {MODEL[:16]}, expected {with_stage[:16]}"]
+
+
+def test_the_signature_of_the_exports_lists_the_exports(tmp_path: Path) -> None:
+    make_keys(tmp_path / "release.pem")
+    (tmp_path / "exports").mkdir()
+    (tmp_path / "exports" / "car.c").write_text("int a;")
+    signed = sign_folder(tmp_path / "exports", tmp_path / "release.pem")
+    path = tmp_path / "exports" / "signature.json"
+    assert signed_exports(path, signed.files) == []
+    assert signed_exports(path, {**signed.files, "new.c": "0"}) == [
+        "export new.c is missing in the signature of the exports"
+    ]
+    files = {name: json_text(table).encode() for name, table in documents().items()}
+    write_folder(tmp_path / "out", index_of(documents()), {**files, EXPORTS_SIGNATURE: path.read_bytes()})
+    assert "export car.c is not listed in the signature of the exports" in check_evidence(tmp_path / "out")
+    path.write_text(path.read_text().replace("car.c", "car.d"))
+    assert "the list of files was changed" in signed_exports(path, signed.files)[0]
 
 
 def test_an_earlier_folder_is_replaced_and_another_one_is_not(tmp_path: Path) -> None:
@@ -304,20 +380,24 @@ def test_findings_are_sorted_under_the_deviations(tmp_path: Path, monkeypatch: p
     assert "runs without its MISRA add-on" in check_misra(tmp_path, ("a.c",), "cppcheck").note
 
 
-def test_scores_of_a_split_that_leaks_are_not_shown() -> None:
+def scores_of(digest: str) -> dict[str, Any]:
     scores = {
         "num_windows": 100, "num_groups": 4, "majority_accuracy": 0.5, "expected_calibration_error": 0.1,
         **{name: {"value": 0.9, "low": 0.8, "high": 0.95} for name in ("accuracy", "balanced_accuracy", "macro_f1")},
         "classes": [], "confusion": [], "bootstrap": 10, "seed": 0,
     }  # fmt: skip
-    table = {
+    return {
         "side": "test",
         "split": "group",
-        "model_hash": MODEL,
+        "model_hash": digest,
         "float": scores,
         "int": scores,
-        "int_model_hash": MODEL,
+        "int_model_hash": digest,
     }
+
+
+def test_scores_of_a_split_that_leaks_are_not_shown() -> None:
+    table = scores_of(MODEL)
     right, leaks = documents(), documents()
     right[SCORES] = table
     leaks[SCORES] = {**table, "warning": "windows of one recording are on both sides"}
