@@ -41,6 +41,10 @@ TIME_WARNING = (
     "the split is by blocks of time within the same sessions (time_blocks): weaker evidence than a split by group, as "
     "a new session may differ in mounting, person or place"
 )
+LEARNT_TOO = (
+    "the model was trained again on the validation windows too (training.learn_from = 'all'), so its scores on them "
+    "are too good"
+)
 
 
 @dataclass(frozen=True)
@@ -118,6 +122,15 @@ def split_note(config: RunConfig, leak_text: str | None = None) -> SplitNote:
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
     return SplitNote(config.data.split, f"{LEAK_WARNING}; {leak_text}" if leak_text else LEAK_WARNING)
+
+
+def learnt_too(note: SplitNote, side: str) -> SplitNote:
+    """The note for scores on a side of the split of a model that has learnt the training and the validation windows.
+
+    >>> learnt_too(SplitNote("group"), "test").warning is None
+    True
+    """
+    return note if side != "validation" else SplitNote(note.split, "; ".join(filter(None, (note.warning, LEARNT_TOO))))
 
 
 def with_split_of_source(config: RunConfig) -> RunConfig:

@@ -383,12 +383,6 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     return training.temperature
 
 
-LEARNT_TOO = (
-    "the model was trained again on the validation windows too (training.learn_from = 'all'), so its scores on them "
-    "are too good"
-)
-
-
 def note_of_run(run: RunFolder, side: str = "test") -> SplitNote:
     """Make the note for the scores of a run on a side of the split: the kind of split, with a warning where it makes
     scores less certain, or where the model has learnt the validation windows.
@@ -397,10 +391,8 @@ def note_of_run(run: RunFolder, side: str = "test") -> SplitNote:
         ConfigError: the configuration cannot be read.
         DataError: training.json is damaged.
     """
-    from edge_seq.pipeline.prepare import split_note
+    from edge_seq.pipeline.prepare import learnt_too, split_note
 
     training = load_run_training(run)
     note = split_note(load_run_config(run)) if training is None else training.note
-    if side != "validation" or not run.validated_model.is_file():
-        return note
-    return SplitNote(note.split, "; ".join(filter(None, (note.warning, LEARNT_TOO))))
+    return learnt_too(note, side) if run.validated_model.is_file() else note

@@ -354,7 +354,9 @@ def test_an_input_gain_divides_the_scale_and_prediction_knows_it(
     accuracy = (predict(gained, validation_windows.counts).argmax(axis=1) == validation_windows.labels).mean()
     assert accuracy == pytest.approx(gained.history[0].validation_accuracy)
     name = contract.channel_names[2]
-    single = train(train_windows, validation_windows, contract, 3, _config(epochs=1, channel_gains={name: 4.0}))
+    single = train(
+        train_windows, validation_windows, contract, 3, _config(epochs=1, input_gain=1.0, channel_gains={name: 4.0})
+    )
     assert single.normalisation.scale[:2] == plain.normalisation.scale[:2]
     assert single.normalisation.scale[2] == gained.normalisation.scale[2]
 

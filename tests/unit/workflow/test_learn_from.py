@@ -11,13 +11,12 @@ from edge_seq.data.recording import Windows, join_windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.config import RunConfig, load_config
-from edge_seq.pipeline.prepare import prepare, windows_to_learn
+from edge_seq.pipeline.prepare import LEARNT_TOO, prepare, windows_to_learn
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.record import EpochRecord
 from edge_seq.workflow.decide import _not_seen, decide_run
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.folder import (
-    LEARNT_TOO,
     RunFolder,
     load_learnt_windows,
     load_run_float,
