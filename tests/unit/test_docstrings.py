@@ -27,6 +27,8 @@ def _modules() -> list[str]:
 def test_examples_give_what_they_show(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if name.startswith("edge_seq.training"):
         pytest.importorskip("torch")
+    if name == "edge_seq.support.drawing":
+        pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
     found = doctest.testmod(importlib.import_module(name), optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS)
     assert found.attempted > 0
