@@ -19,18 +19,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edge_seq.api.checks import Check, check
     from edge_seq.api.data import Data, load, windows
+    from edge_seq.api.evaluation import Evaluation, evaluate
     from edge_seq.api.exports import export_c, export_onnx, export_page
     from edge_seq.api.imports import from_keras, from_onnx, from_torch
-    from edge_seq.api.models import (
-        Evaluation,
-        ImportedModel,
-        Prediction,
-        QuantizedModel,
-        TrainedModel,
-        evaluate,
-        quantize,
-        train,
-    )
+    from edge_seq.api.models import ImportedModel, QuantizedModel, TrainedModel, quantize, train
+    from edge_seq.api.prediction import Prediction
     from edge_seq.api.runs import Run, Stream, open_run
     from edge_seq.api.search import Search, search
     from edge_seq.api.verification import verify
@@ -78,16 +71,9 @@ _MODULES = {
     "edge_seq.api.data": ("Data", "load", "windows"),
     "edge_seq.api.exports": ("export_c", "export_onnx", "export_page"),
     "edge_seq.api.imports": ("from_keras", "from_onnx", "from_torch"),
-    "edge_seq.api.models": (
-        "Evaluation",
-        "ImportedModel",
-        "Prediction",
-        "QuantizedModel",
-        "TrainedModel",
-        "evaluate",
-        "quantize",
-        "train",
-    ),
+    "edge_seq.api.evaluation": ("Evaluation", "evaluate"),
+    "edge_seq.api.models": ("ImportedModel", "QuantizedModel", "TrainedModel", "quantize", "train"),
+    "edge_seq.api.prediction": ("Prediction",),
     "edge_seq.api.runs": ("Run", "Stream", "open_run"),
     "edge_seq.api.search": ("Search", "search"),
     "edge_seq.api.verification": ("verify",),

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from edge_seq.pipeline.config import RunConfig, load_config, quote
+from edge_seq.pipeline.learning.train import train_model
 from edge_seq.pipeline.logits import real_logits
-from edge_seq.pipeline.models import train_model
 from edge_seq.pipeline.prepare import prepare
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize

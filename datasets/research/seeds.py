@@ -32,7 +32,7 @@ from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_gr
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.files import write_atomically
 from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
-from edge_seq.workflow.folder import RunFolder, load_run_float, load_run_int, open_run
+from edge_seq.workflow.folder import RunFolder, load_learnt_windows, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
@@ -76,7 +76,7 @@ def score_seeds(config: RunConfig, out: Path, seeds: Sequence[int], *, others: S
         ),
     }
     if others:
-        train = load_windows(runs[0].windows("train"), num_classes=num_classes)
+        train = load_learnt_windows(runs[0], num_classes=num_classes)
         contract = load_run_float(runs[0]).contract
         for other in others:
             probabilities = OTHERS[other](train, windows, contract, num_classes, seed=seeds[0])

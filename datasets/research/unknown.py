@@ -26,7 +26,7 @@ from edge_seq.frontends.from_torch import from_training
 from edge_seq.ir.model import IntModel, Readout
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.pipeline.decision_search import fit_distance
-from edge_seq.pipeline.models import with_temperature
+from edge_seq.pipeline.learning.train import with_temperature
 from edge_seq.pipeline.prepare import PreparedData, prepare
 from edge_seq.pipeline.streams import LabelStream
 from edge_seq.quant.calibrate import calibrate

@@ -1,4 +1,4 @@
-"""Training, quantisation and evaluation, from data to models."""
+"""Training and quantisation, from data to models."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from edge_seq.api.boundary import in_python
-from edge_seq.api.data import Data, check_few_beyond_full_scale, counts_of
+from edge_seq.api.data import Data
+from edge_seq.api.prediction import Prediction, check_same_contract, predict_windows
 from edge_seq.frontends.imports import Imported
-from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.describe import describe
 from edge_seq.ir.model import (
     AtWindowEnd,
@@ -28,137 +28,18 @@ from edge_seq.parity.ladder import Rung
 from edge_seq.pipeline.advice import agreement_warning
 from edge_seq.pipeline.config import QuantizationConfig
 from edge_seq.pipeline.exports import golden_counts, golden_side
-from edge_seq.pipeline.logits import logits_of, probabilities_of
-from edge_seq.pipeline.models import QUANTIZE_STEPS, Trained, cost_side, quantize_model, train_model
-from edge_seq.pipeline.one_class.fit import learnt_windows
+from edge_seq.pipeline.learning.train import Trained, train_model
+from edge_seq.pipeline.quantization import QUANTIZE_STEPS, cost_side, quantize_model
 from edge_seq.quant.calibrate import Calibration
 from edge_seq.scores.agreement import QuantisationCost
-from edge_seq.scores.evaluation import (
-    BY_CLASS_COLUMNS,
-    BY_GROUP,
-    WINDOW_COLUMNS,
-    SplitNote,
-    by_class_rows,
-    window_row,
-)
-from edge_seq.scores.metrics import Metrics, evaluate_predictions, softmax
-from edge_seq.scores.one_class import OneClassScores, detections
 from edge_seq.support.display import ShownAsTables, Table, progress
-from edge_seq.support.errors import ConfigError, ContractError, DataError, ModelError
+from edge_seq.support.errors import ModelError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.results import to_plain
 
 if TYPE_CHECKING:
     from edge_seq.training.config import TrainingConfig
     from edge_seq.training.record import EpochRecord
-
-
-NO_DECISIONS = (
-    "the model has a decision stage, which decides on the labels of a stream; it plays no part where each window is "
-    "classified by itself. Run.stream() gives decisions"
-)
-
-
-@dataclass(frozen=True)
-class Prediction(ShownAsTables):
-    """Labels of windows.
-
-    Attributes:
-        labels: [B] class names.
-        indices: int64 [B] class indices.
-        probabilities: float64 [B, K].
-        names: [K] class names, in the order of the indices.
-        warning: Says that the model's decision stage was not applied; None if it has none.
-    """
-
-    labels: tuple[str, ...]
-    indices: NDArray[np.int64]
-    probabilities: NDArray[np.float64]
-    names: tuple[str, ...]
-    warning: str | None = None
-
-    def tables(self) -> Sequence[Table]:
-        """Number of windows of each class, and the mean probability of the label among them."""
-        rows = []
-        for index, name in enumerate(self.names):
-            given = self.probabilities[self.indices == index, index]
-            rows.append([name, f"{len(given):,}", percent(float(given.mean())) if len(given) else "-"])
-        title = f"{len(self.indices):,} windows, each from a reset"
-        return (Table(title, ["label", "windows", "mean probability"], rows),)
-
-    def warned(self) -> str | None:
-        """Says that the model's decision stage was not applied, if it has one."""
-        return self.warning
-
-
-def predict_windows(model: FloatModel | IntModel, values: ArrayLike) -> Prediction:
-    """Classify windows, each from a reset. A decision stage plays no part; the prediction then carries a warning.
-
-    Args:
-        model: Float or integer model.
-        values: [B, T, C], or [T, C] for one window; integers are raw counts, floats are in the contract's units.
-
-    Raises:
-        DataError: the shape does not fit the contract.
-        ContractError: most values of a channel lie beyond its full scale, so they are in another unit.
-    """
-    counts = counts_of(values, model.contract)
-    check_few_beyond_full_scale(values, model.contract, name=f"for {model.name}", largest_share=0.5)
-    counts = counts[np.newaxis] if counts.ndim == 2 else counts
-    length = model.contract.window_length
-    if counts.ndim != 3 or counts.shape[1] != length or not len(counts):
-        raise DataError(
-            f"predicting with {model.name}: values are {list(np.shape(values))}; expected [B, {length}, "
-            f"{model.num_channels}], or one window [{length}, {model.num_channels}]"
-        )
-    shares = probabilities_of(model, counts)
-    indices = shares.argmax(axis=1)
-    warning = None if model.readout.decision is None else NO_DECISIONS
-    return Prediction(tuple(model.labels[index] for index in indices), indices, shares, model.labels, warning)
-
-
-def check_same_contract(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
-    """Check that data are measured and cut as a model expects. The stride of the windows may differ.
-
-    Args:
-        model: Float or integer model.
-        data: Data to use with it.
-        doing: Beginning of the message.
-
-    Raises:
-        ContractError: a field of the contract differs; the message names each with both values.
-    """
-    wanted, found = contract_to_dict(model.contract), contract_to_dict(data.contract)
-    differing = [
-        f"{field} of the data {found[field]}, of the model {wanted[field]}"
-        for field in wanted
-        if field != "window_stride" and wanted[field] != found[field]
-    ]
-    if differing:
-        raise ContractError(
-            f"{doing}: the data have another sensor contract: {'; '.join(differing)}. Give data with the contract of "
-            "the model, or train with these data"
-        )
-
-
-def check_fits(model: FloatModel | IntModel, data: Data, *, doing: str) -> None:
-    """Check that data have the sensor contract and the labels of a model.
-
-    Args:
-        model: Float or integer model.
-        data: Data to use with it.
-        doing: Beginning of the message.
-
-    Raises:
-        ContractError: the contract differs.
-        DataError: the labels differ, or their order.
-    """
-    check_same_contract(model, data, doing=doing)
-    if model.labels != data.labels:
-        raise DataError(
-            f"{doing}: labels of the data are {list(data.labels)}, those of the model {list(model.labels)}; expected "
-            "the same in the same order"
-        )
 
 
 @dataclass(frozen=True)
@@ -194,6 +75,7 @@ class TrainedModel(ShownAsTables):
             "best_epoch": self.trained.result.best_epoch,
             "history": to_plain(self.history),
             "temperature": to_plain(self.trained.temperature),
+            **({} if self.trained.again is None else {"again": self.trained.again.to_dict()}),
             **({} if one_class is None else {"one_class": one_class.to_dict()}),
         }
 
@@ -205,6 +87,8 @@ class TrainedModel(ShownAsTables):
             ["epoch kept", f"{best.epoch} of {len(self.history)}"],
             ["training loss", f"{best.train_loss:.4f}"],
         ]
+        if self.trained.again is not None:
+            rows.append(["then trained again", self.trained.again.text()])
         one_class = self.trained.one_class
         if one_class is None:
             rows += [
@@ -391,13 +275,13 @@ def train(
     if data.prepared.one_class is not None:  # which not every option goes with
         options |= {"training": table, "data": {"one_class": data.prepared.one_class.wanted.model_dump()}}
     run = validated(RunConfig, options, where="es.train")
-    with progress("training", training.epochs_for(learnt_windows(data.prepared)), quiet=quiet) as update:
+    with progress("training", 1, quiet=quiet) as update:
         trained = train_model(
             data.prepared,
             training,
             name=run.name,
             at_window_end=run.at_window_end,
-            progress=lambda record: update(record.epoch),
+            progress=lambda done, epochs, _: update(done, epochs),
         )
     return TrainedModel(trained.model, trained)
 
@@ -454,85 +338,3 @@ def quantize(
     trained = model.trained if isinstance(model, TrainedModel) else None
     imported = model.imported if isinstance(model, ImportedModel) else None
     return QuantizedModel(made.model, float_model, made.calibration, side, made.cost, golden, trained, imported)
-
-
-@dataclass(frozen=True)
-class Evaluation(ShownAsTables):
-    """Scores of a model on windows.
-
-    Attributes:
-        name: Name of the model.
-        side: Side of the split.
-        metrics: Scores with 95 % intervals over groups.
-        labels: [K] class names.
-        note: Kind of split, with a warning if the scores are weak evidence.
-        one_class: By class of the data, what a model of one class calls an anomaly; None for another model.
-    """
-
-    name: str
-    side: str
-    metrics: Metrics
-    labels: tuple[str, ...]
-    note: SplitNote = BY_GROUP
-    one_class: OneClassScores | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the scores as plain values, ready for JSON."""
-        one_class = {} if self.one_class is None else {"one_class": self.one_class.to_dict()}
-        return {"name": self.name, "side": self.side, **self.note.to_dict(), **self.metrics.to_dict(), **one_class}
-
-    def tables(self) -> Sequence[Table]:
-        """Scores over all classes, and by class."""
-        metrics = self.metrics
-        title = f"{self.side}: {metrics.num_windows:,} windows of {metrics.num_groups} groups"
-        return (
-            Table(title, WINDOW_COLUMNS, [window_row(self.name, metrics)]),
-            Table("by class", BY_CLASS_COLUMNS, by_class_rows(metrics)),
-            *(() if self.one_class is None else (self.one_class.table(self.side),)),
-        )
-
-    def warned(self) -> str | None:
-        """Warning of the split, if there is one."""
-        return self.note.warning
-
-
-@in_python
-def evaluate(
-    model: TrainedModel | ImportedModel | QuantizedModel | FloatModel | IntModel,
-    data: Data,
-    *,
-    side: str = "test",
-    seed: int = 0,
-) -> Evaluation:
-    """Score a model on one side of the split.
-
-    Args:
-        model: Float or integer model.
-        data: Data that the model was made for.
-        side: ``train``, ``validation`` or ``test``.
-        seed: Seed of the resampling behind the intervals.
-
-    Raises:
-        ContractError: the data have another sensor contract than the model.
-        DataError: the data have other labels than the model, or the side has no windows.
-        ConfigError: the seed is negative.
-
-    Example:
-        >>> import edge_seq as es
-        >>> scores = es.evaluate(chip, data).metrics
-        >>> scores.accuracy.low <= scores.accuracy.value <= scores.accuracy.high
-        True
-    """
-    inner = model.model if isinstance(model, TrainedModel | ImportedModel | QuantizedModel) else model
-    if seed < 0:
-        raise ConfigError(f"evaluating {inner.name}: seed is {seed}; give a whole number from 0")
-    check_fits(inner, data, doing=f"evaluating {inner.name}")
-    windows = data.side(side)
-    one = data.prepared.one_class
-    logits = logits_of(inner, windows.counts)
-    metrics = evaluate_predictions(windows.labels, softmax(logits), windows.groups, label_names=inner.labels, seed=seed)
-    scores = None
-    if one is not None:
-        called = detections(logits, one.classes_of(side, windows), windows.groups, one.wanted.normal, seed=seed)
-        scores = OneClassScores(one.wanted.normal, one.wanted.false_alarms, {inner.name: called})
-    return Evaluation(inner.name, side, metrics, inner.labels, data.note, scores)

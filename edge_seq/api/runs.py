@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from edge_seq.api.data import counts_of
-from edge_seq.api.models import Prediction, predict_windows
+from edge_seq.api.prediction import Prediction, predict_windows
 from edge_seq.arithmetic.fixed_point import LOGIT_FRAC_BITS, Int64
 from edge_seq.backends.adapt import Learned, learn, nothing_learned, restore_learned, save_learned
 from edge_seq.backends.reference_int import NO_LABEL, head_place, reset_state, step

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from edge_seq.api.boundary import in_python
 from edge_seq.api.data import Data
-from edge_seq.api.models import QuantizedModel, check_fits, require_quantized
+from edge_seq.api.models import QuantizedModel, require_quantized
+from edge_seq.api.prediction import check_fits
 from edge_seq.parity.inputs import EXTREME_WINDOWS, MAX_WINDOWS, choose_inputs
 from edge_seq.parity.ladder import Ladder
 from edge_seq.parity.verification import FloatSide, TorchWeights, verify_models

@@ -72,8 +72,8 @@ def command(
             resolved,
             target=chosen,
             progress=lambda what: update(1, 1, note=what),
-            epoch_progress=lambda epochs, record: update(
-                record.epoch, epochs, note=f"validation macro-F1 {percent(record.validation_macro_f1)}"
+            epoch_progress=lambda done, epochs, record: update(
+                done, epochs, note=f"validation macro-F1 {percent(record.validation_macro_f1)}"
             ),
         )
     if as_json:

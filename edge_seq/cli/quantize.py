@@ -22,7 +22,7 @@ from edge_seq.cli.output import (
 from edge_seq.support.figure_text import PARAMETERS_NOTE
 
 if TYPE_CHECKING:
-    from edge_seq.pipeline.models import QuantizationSummary
+    from edge_seq.pipeline.quantization import QuantizationSummary
 
 
 def print_summary(summary: QuantizationSummary) -> None:
@@ -41,7 +41,7 @@ def print_summary(summary: QuantizationSummary) -> None:
         f"mean {cost.mean_abs_probability_error:.4f}, max {cost.max_abs_probability_error:.4f}"
     )
     found = summary.reliability.reliability
-    print_tables([found.table(summary.reliability.side)])
+    print_tables([found.table(summary.reliability.side, summary.reliability.by)])
     print_line(found.temperature_text())
     rows = [[s.name, str(s.saturated), str(s.values), percent(s.share)] for s in summary.saturation]
     print_table("saturation on the calibration streams", ["value", "saturated", "of", "share"], rows)

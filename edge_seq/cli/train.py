@@ -22,7 +22,7 @@ from edge_seq.ir.kind_names import CELL_NAMES, one_of
 
 if TYPE_CHECKING:
     from edge_seq.pipeline.config import RunConfig
-    from edge_seq.pipeline.models import TrainingSummary
+    from edge_seq.pipeline.learning.record import TrainingSummary
 
 
 def command(
@@ -104,7 +104,8 @@ def command(
 ) -> None:
     """Train a classifier on recordings and write it to a run folder.
 
-    The recordings are split by group. The epoch with the best score on the validation groups is kept. The same command
+    The recordings are split by group. The epoch with the best score on the validation groups is kept, and then the
+    network is trained again on these groups too: --set training.learn_from=train leaves that out. The same command
     resumes an interrupted training.
 
     Example: edge-seq train --data datasets/hapt.toml --cell gru --hidden-size 32 --out runs/hapt
@@ -148,10 +149,12 @@ def command(
             resolved,
             seeds,
             data_progress=lambda done, total: update(done, total, note="simulating drives"),
-            epoch_progress=lambda done, epochs, record: update(
-                done * epochs + record.epoch,
+            epoch_progress=lambda runs, done, epochs, record: update(
+                runs * epochs + done,
                 epochs * seeds,
-                note=f"validation macro-F1 {percent(record.validation_macro_f1)}",
+                note="on training and validation windows"
+                if done > record.epoch
+                else f"validation macro-F1 {percent(record.validation_macro_f1)}",
             ),
         )
     if as_json:
@@ -204,6 +207,8 @@ def _print_summary(out: Path, resolved: RunConfig, summary: TrainingSummary) -> 
             f"{resolved.training.cell} with {resolved.training.hidden_size} units, epoch {summary.best_epoch} kept: "
             f"validation accuracy {percent(best.validation_accuracy)}, macro-F1 {percent(best.validation_macro_f1)}"
         )
+    if summary.again is not None:
+        print_line(f"then {summary.again.text()}")
     warning = few_steps_warning(summary.optimiser_steps, resolved)
     print_line(f"{summary.optimiser_steps:,} optimiser steps" if warning is None else f"WARNING: {warning}")
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.stored import StoredWindows, as_array
+from edge_seq.data.stored import StoredWindows, as_array, join
 from edge_seq.ir.contract import SensorContract
 
 Side = Literal["train", "validation", "test"]
@@ -88,4 +88,22 @@ def select_windows(windows: Windows, index: NDArray[np.integer | np.bool_]) -> W
         else None
         if of_samples is None
         else of_samples[index],
+    )
+
+
+def join_windows(parts: Sequence[Windows]) -> Windows:
+    """Put windows of the same length and channels together, in order. Windows on disk stay there, if all are of a file.
+
+    Labels of samples are kept where all parts have them.
+
+    >>> one = Windows(np.zeros((2, 5, 3), np.int16), np.array([0, 1], np.int16), np.array(["a", "b"]))
+    >>> join_windows([one, one]).groups.tolist()
+    ['a', 'b', 'a', 'b']
+    """
+    of_samples = [part.sample_labels for part in parts if part.sample_labels is not None]
+    return Windows(
+        counts=join([part.counts for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        groups=np.concatenate([part.groups for part in parts]),
+        sample_labels=join(of_samples) if len(of_samples) == len(parts) else None,
     )

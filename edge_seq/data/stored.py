@@ -8,7 +8,7 @@ instead of a memory map, so that the memory is free again afterwards. They can r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -119,6 +119,19 @@ class StoredWindows:
 def as_array(stored: StoredRows | StoredWindows) -> NDArray[np.int16]:
     """Return the same object, with the type of the array that it replaces."""
     return cast("NDArray[np.int16]", stored)
+
+
+def join(parts: Sequence[NDArray[np.int16]]) -> NDArray[np.int16]:
+    """Put arrays together along their first axis. Windows of one file stay on disk.
+
+    >>> join([np.zeros((2, 3), np.int16), np.ones((1, 3), np.int16)]).shape
+    (3, 3)
+    """
+    stored = [part for part in cast("Sequence[object]", parts) if isinstance(part, StoredWindows)]
+    if len(stored) == len(parts) and len({part.file.path for part in stored}) == 1:
+        starts = np.concatenate([part.starts for part in stored])
+        return as_array(StoredWindows(stored[0].file, starts, stored[0].shape[1]))
+    return np.concatenate([np.asarray(part) for part in parts])
 
 
 def blocks(array: NDArray[np.int16], size: int = BLOCK) -> Iterator[NDArray[np.int16]]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import Dataset, Recording, Windows
+from edge_seq.data.recording import Dataset, Recording, Windows, join_windows
 from edge_seq.data.splits import (
     Split,
     check_split_kind,
@@ -41,6 +41,10 @@ TIME_WARNING = (
     "the split is by blocks of time within the same sessions (time_blocks): weaker evidence than a split by group, as "
     "a new session may differ in mounting, person or place"
 )
+LEARNT_TOO = (
+    "the model was trained again on the validation windows too (training.learn_from = 'all'), so its scores on them "
+    "are too good"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,8 @@ class PreparedData:
         train, validation, test: windows of each side; validation or test is None if it is empty.
         calibration: int16 [B, T, C], streams of training recordings.
         minimum_share: share of a window that its label must cover, 0 to 1.
+        seen: recordings of the training and the validation part; empty where windows were split instead.
+        training_stride: samples from one training window to the next.
         one_class: the normal class, if one class is learnt alone. The labels are then those of the model, normal and
             anomaly, and training and validation have normal windows only.
     """
@@ -62,6 +68,8 @@ class PreparedData:
     test: Windows | None
     calibration: NDArray[np.int16]
     minimum_share: float = DEFAULT_MINIMUM_SHARE
+    seen: tuple[Recording, ...] = ()
+    training_stride: int = 1
     one_class: OneClass | None = None
 
 
@@ -114,6 +122,15 @@ def split_note(config: RunConfig, leak_text: str | None = None) -> SplitNote:
     if config.data.split != "window_leaking_groups":
         return SplitNote(config.data.split)
     return SplitNote(config.data.split, f"{LEAK_WARNING}; {leak_text}" if leak_text else LEAK_WARNING)
+
+
+def learnt_too(note: SplitNote, side: str) -> SplitNote:
+    """The note for scores on a side of the split of a model that has learnt the training and the validation windows.
+
+    >>> learnt_too(SplitNote("group"), "test").warning is None
+    True
+    """
+    return note if side != "validation" else SplitNote(note.split, "; ".join(filter(None, (note.warning, LEARNT_TOO))))
 
 
 def with_split_of_source(config: RunConfig) -> RunConfig:
@@ -194,12 +211,9 @@ def prepare_dataset(
             return None
         return make_windows(recordings, length=contract.window_length, stride=stride, minimum_share=minimum_share)
 
-    train_windows = make_windows(
-        split.train,
-        length=contract.window_length,
-        stride=data.training_stride or contract.window_stride,
-        minimum_share=minimum_share,
-    )
+    training_stride = data.training_stride or contract.window_stride
+    train_windows = cut(split.train, training_stride)
+    assert train_windows is not None  # a split has training recordings
     prepared = PreparedData(
         dataset=dataset,
         train=train_windows,
@@ -207,8 +221,18 @@ def prepare_dataset(
         test=cut(split.test, contract.window_stride),
         calibration=_streams(split.train, dataset, quantization),
         minimum_share=minimum_share,
+        seen=(*split.train, *split.validation),
+        training_stride=training_stride,
     )
     return prepared if data.one_class is None else _as_one_class(prepared, data.one_class)
+
+
+def windows_to_learn(data: PreparedData) -> Windows:
+    """Windows of the training and the validation part together, all as far apart as the training windows."""
+    if data.seen:
+        length = data.dataset.contract.window_length
+        return make_windows(data.seen, length=length, stride=data.training_stride, minimum_share=data.minimum_share)
+    return join_windows([data.train, *([] if data.validation is None else [data.validation])])
 
 
 def _as_one_class(prepared: PreparedData, wanted: OneClassConfig) -> PreparedData:

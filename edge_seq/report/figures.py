@@ -10,7 +10,8 @@ from edge_seq.parity.imported import ImportSummary
 from edge_seq.parity.ladder import Ladder
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.decision_search import Decision
-from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
+from edge_seq.pipeline.learning.record import TrainingSummary
+from edge_seq.pipeline.quantization import QuantizationSummary
 from edge_seq.pipeline.robustness import Robustness
 from edge_seq.report.timelines import RecordingTimeline
 from edge_seq.scores.evaluation import Evaluation, StreamEvaluation

@@ -145,8 +145,9 @@ def _training(run: RunFigures) -> Html:
         f"Best epoch {run.training.best_epoch} of {len(history)}, seed {run.training.seed}, "
         f"{run.training.seconds:.0f} s."
     )
-    one_class = run.training.one_class
-    told = [] if one_class is None else [tag("p", f"{_OF_CHANGES} Then {one_class.text()}.")]
+    again, one_class = run.training.again, run.training.one_class
+    told = [] if again is None else [tag("p", f"Then {again.text()}.")]
+    told += [] if one_class is None else [tag("p", f"{_OF_CHANGES} Then {one_class.text()}.")]
     if one_class is not None and (warning := one_class.warning()) is not None:
         told.append(tag("p", warning, class_="warning"))
     return join([tag("p", text), *told, figures(shown)])

@@ -52,11 +52,12 @@ class Reliability(Result):
     temperature: Temperature
     models: dict[str, ModelReliability]
 
-    def table(self, side: str) -> Table:
+    def table(self, side: str, by: str | None = None) -> Table:
         """Calibration before and after the temperature.
 
         Args:
             side: side of the split that the windows are from, for the title.
+            by: what gave the probabilities, if it is not the model of the run.
         """
         rows = [
             [
@@ -67,7 +68,7 @@ class Reliability(Result):
             for name, model in self.models.items()
         ]
         columns = ["classifier", f"{CALIBRATION_ERROR} before", "after", "neg. log-likelihood before", "after"]
-        return Table(f"calibration on {side} windows", columns, rows)
+        return Table(f"calibration on {side} windows{'' if by is None else f', {by}'}", columns, rows)
 
     def temperature_text(self) -> str:
         """The temperature and the data it was fitted on, in one sentence."""

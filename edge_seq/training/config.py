@@ -117,6 +117,10 @@ class TrainingConfig(StrictTable):
         early_stopping_patience: epochs without a better validation score before stopping; 0 never stops early.
         keep: epoch whose weights are the result: the best validation ``macro_f1`` (ties: lower loss), the best
             validation ``loss``, or the ``last`` epoch, which needs no validation windows.
+        learn_from: ``all`` trains once more from the start, on training and validation windows together, and keeps the
+            last weights: groups that only validate are missed where groups are few. The first training gives the scores
+            on validation windows, the temperature and, if it stops early, the number of epochs. ``train`` keeps the
+            first, as a model of one class always does. Without validation windows both are the same.
         weight_average_decay: decay per step of an exponential moving average of the weights. If it is above 0, the
             averaged weights are validated and kept; 0 turns averaging off.
         dropout: probability, on the input of the head and of each dense layer, and between layers.
@@ -131,14 +135,14 @@ class TrainingConfig(StrictTable):
     """
 
     cell: CellName = "lstm"
-    hidden_size: int = Field(default=16, ge=1, le=512)
+    hidden_size: int = Field(default=32, ge=1, le=512)
     num_layers: int = Field(default=1, ge=1, le=8)
-    pooling: Pooling = "mean"
+    pooling: Pooling = "mean_max"
     front: tuple[FrontConfig, ...] = Field(default=(), max_length=16)
     dense: tuple[Annotated[int, Field(ge=1, le=1024)], ...] = Field(default=(), max_length=8)
     dense_activation: Literal["relu", "tanh"] = "relu"
     label_every: Literal["window", "sample"] = "window"
-    input_gain: float = Field(default=1.0, gt=0, le=100)
+    input_gain: float = Field(default=3.0, gt=0, le=100)
     channel_gains: dict[str, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(default={})
     epochs: int = Field(default=0, ge=0, le=100_000)
     batch_size: int = Field(default=128, ge=1)
@@ -149,10 +153,11 @@ class TrainingConfig(StrictTable):
     class_weights: Literal["balanced", "none"] = "balanced"
     early_stopping_patience: int = Field(default=0, ge=0)
     keep: Literal["macro_f1", "loss", "last"] = "macro_f1"
+    learn_from: Literal["all", "train"] = "all"
     weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    mixup: float = Field(default=0.0, ge=0, le=10)
+    mixup: float = Field(default=0.2, ge=0, le=10)
     augmentation: AugmentationConfig = AugmentationConfig()
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)

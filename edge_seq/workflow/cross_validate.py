@@ -26,7 +26,14 @@ from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result, written
 from edge_seq.training.baselines import aeon_is_here
 from edge_seq.workflow.evaluate import sklearn_version
-from edge_seq.workflow.folder import RunFolder, check_can_hold_runs, load_run_float, load_run_int, open_run
+from edge_seq.workflow.folder import (
+    RunFolder,
+    check_can_hold_runs,
+    load_learnt_windows,
+    load_run_float,
+    load_run_int,
+    open_run,
+)
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run
 
@@ -306,7 +313,7 @@ def _predict(runs: Sequence[RunFolder], others: Sequence[str], *, seed: int) -> 
         found[AGAINST_FLOAT] = probabilities_of(other, of_other.counts)
         found[AGAINST_INT] = probabilities_of(load_run_int(run), of_other.counts)
     if others:
-        train = load_windows(runs[0].windows("train"), num_classes=model.num_classes)
+        train = load_learnt_windows(runs[0], num_classes=model.num_classes)
         baselines = {words.RANDOM_FOREST: random_forest_baseline, words.MINIROCKET: minirocket_baseline}
         for name in others:
             found[name] = baselines[name](train, windows, model.contract, model.num_classes, seed=seed)

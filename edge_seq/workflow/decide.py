@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from edge_seq.ir.decision import SCORE_LIMIT
-from edge_seq.ir.model import model_hash, without_decision
+from edge_seq.ir.kinds import narrow_bits
+from edge_seq.ir.model import IntModel, model_hash, without_decision
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.decision_search import (
     ONE_LOGIT,
@@ -17,9 +18,12 @@ from edge_seq.pipeline.decision_search import (
     search,
 )
 from edge_seq.pipeline.streams import int_streams, tolerance_of
+from edge_seq.quant.calibrate import calibrate
+from edge_seq.quant.quantize import quantize
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
-from edge_seq.workflow.folder import RunFolder, load_run_int, writes_to_run
+from edge_seq.workflow.folder import RunFolder, load_run_int, load_validated, writes_to_run
+from edge_seq.workflow.quantize import load_streams
 from edge_seq.workflow.streams import load_recordings
 
 DECIDE_STEPS = 3
@@ -40,6 +44,9 @@ def decide_run(
 ) -> Decision:
     """Choose a decision stage on the validation recordings only, and make it part of the integer model.
 
+    Where the model was trained again on the validation recordings too, the stage is chosen with the labels of the
+    training without them.
+
     Args:
         run: Folder of a quantized run.
         max_extra_delay_s: Largest growth of the median detection delay in seconds; None takes half of a window.
@@ -56,7 +63,8 @@ def decide_run(
         The stage and how it was chosen, which are also written to decision.json.
 
     Raises:
-        ConfigError: the run is not quantized, or options exclude each other.
+        ConfigError: the run is not quantized, options exclude each other, or a distance is asked for and the model has
+            learnt the validation recordings.
         DataError: there are no validation recordings, or a number is out of range.
     """
     chosen = (max_extra_delay_s, unknown_margin, unknown_distance)
@@ -69,6 +77,11 @@ def decide_run(
         raise DataError(f"decide: unknown_margin is {unknown_margin}; give 0 to {margin_limit:g} logits")
     if unknown_distance is not None and not 0 <= unknown_distance < 1:
         raise DataError(f"decide: unknown_distance is {unknown_distance}; give a share of 0 to below 1, such as 0.05")
+    if unknown_distance is not None and run.validated_model.is_file():
+        raise ConfigError(
+            "decide: --unknown-distance measures on validation recordings how far from its classes the model's states "
+            "are, and this model has learnt those recordings too; train it with --set training.learn_from=train"
+        )
     model = without_decision(load_run_int(run))
     window_s = tolerance_of(model)
     extra = window_s / 2 if max_extra_delay_s is None else max_extra_delay_s
@@ -83,7 +96,7 @@ def decide_run(
     progress(0, DECIDE_STEPS, "reading validation recordings")
     recordings = load_recordings(run, "validation").recordings
     progress(1, DECIDE_STEPS, "running the integer model")
-    streams = int_streams(model, recordings)
+    streams = int_streams(_not_seen(run, model), recordings)
     if not streams:
         raise DataError(f"decide: no label is due in the {len(recordings)} validation recordings; record longer ones")
     progress(2, DECIDE_STEPS, "searching")
@@ -120,3 +133,12 @@ def decide_run(
     save_json(run.decision, decision)
     progress(DECIDE_STEPS, DECIDE_STEPS, "done")
     return decision
+
+
+def _not_seen(run: RunFolder, model: IntModel) -> IntModel:
+    """The integer model of the training without the validation recordings, if the model has learnt them; else it."""
+    validated = load_validated(run)
+    if validated is None:
+        return model
+    bits = [narrow_bits(layer) for layer in model.layers]
+    return quantize(validated, calibrate(validated, load_streams(run)), bits)

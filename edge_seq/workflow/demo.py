@@ -37,6 +37,11 @@ RECIPE = (
     "training.epochs=50",
     "training.learning_rate=0.02",
     "training.class_weights=none",
+    "training.hidden_size=16",
+    "training.pooling=mean",
+    "training.input_gain=1.0",
+    "training.mixup=0.0",
+    "training.learn_from=train",
     "training.augmentation.rotation=any",
     "training.augmentation.max_degrees=30.0",
 )

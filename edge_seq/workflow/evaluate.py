@@ -37,6 +37,7 @@ from edge_seq.training.baselines import (
 )
 from edge_seq.workflow.folder import (
     RunFolder,
+    load_learnt_windows,
     load_run_config,
     load_run_float,
     load_run_int,
@@ -89,7 +90,7 @@ def evaluate_run(
         run,
         windows,
         side=side,
-        note=note_of_run(run),
+        note=note_of_run(run, side),
         baselines=baselines,
         earlier=(*_scored_before(run, side), *earlier),
         classes=_classes_of_side(run, side, windows),
@@ -201,7 +202,7 @@ def adapt_run(run: RunFolder, lessons: int, side: str = "test", *, progress: Pro
     path = run.windows(side)
     model = load_run_int(run)
     windows = load_windows(path, num_classes=model.num_classes)
-    return _adapted(run, model, windows, lessons, side=side, note=note_of_run(run), progress=progress)
+    return _adapted(run, model, windows, lessons, side=side, note=note_of_run(run, side), progress=progress)
 
 
 def adapt_recordings(
@@ -268,7 +269,7 @@ def note_of_others(run: RunFolder, windows: Windows) -> SplitNote:
     """Note for scores on other recordings than those of the run, with a warning if training windows are among them."""
     if not run.windows("train").is_file():  # an imported network, of which the training windows are not known
         return SplitNote(OTHER_RECORDINGS)
-    train = load_windows(run.windows("train"))
+    train = load_learnt_windows(run)
     known = {hash(window.tobytes()) for block in blocks(train.counts) for window in block}
     moving = (window for window in windows.counts if (window != window[0]).any())  # still ones may be equal by chance
     same = sum(hash(window.tobytes()) in known for window in moving)
@@ -299,7 +300,7 @@ def _evaluate(
     seed = config.training.seed
     train = None
     if run.windows("train").is_file() or side in SIDES:  # an imported network may have none, and scores others' windows
-        train = load_windows(run.windows("train"), num_classes=model.num_classes)
+        train = load_learnt_windows(run, num_classes=model.num_classes)
     baselines = baselines and train is not None
     key = "" if train is None else _baselines_key(model, train, windows, seed)
     forest_by = sklearn_version()

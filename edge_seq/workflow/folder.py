@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.recording import SIDES
-from edge_seq.data.window_file import HASHES, STORE
+from edge_seq.data.recording import SIDES, Windows, join_windows
+from edge_seq.data.window_file import HASHES, STORE, load_windows
 from edge_seq.ir.model import FloatModel, IntModel, model_hash
 from edge_seq.ir.serialize import load_float_model, load_int_model
 from edge_seq.pipeline.export_folder import ExportFolder
@@ -29,7 +29,7 @@ from edge_seq.support.opening import load_tensors
 if TYPE_CHECKING:  # all need pydantic, which is not needed to look at a run
     from edge_seq.data.source import DataSource
     from edge_seq.pipeline.config import RunConfig
-    from edge_seq.pipeline.models import TrainingSummary
+    from edge_seq.pipeline.learning.record import TrainingSummary
 
 
 CONTRACT = "contract"  # instead of a data source: read by the names of the model's channels
@@ -72,6 +72,11 @@ class RunFolder:
     def float_model(self) -> Path:
         """Path of the float model."""
         return self.path / "model.float.safetensors"
+
+    @property
+    def validated_model(self) -> Path:
+        """Path of the float model of the training beside the validation windows, if another one followed it."""
+        return self.path / "model.validated.safetensors"
 
     @property
     def int_model(self) -> Path:
@@ -257,6 +262,30 @@ def load_run_float(run: RunFolder) -> FloatModel:
     return load_float_model(run.float_model)
 
 
+def load_validated(run: RunFolder) -> FloatModel | None:
+    """Load the float model of a run that has not learnt the validation windows, if its float model has; else None.
+
+    Raises:
+        ModelError: the file is damaged.
+    """
+    return load_float_model(run.validated_model) if run.validated_model.is_file() else None
+
+
+def load_learnt_windows(run: RunFolder, *, num_classes: int | None = None) -> Windows:
+    """Load the windows that the model of a run has learnt: those of the training part, and of the validation part if
+    the network was trained again on both.
+
+    Args:
+        run: Folder of the run.
+        num_classes: K, see :func:`edge_seq.data.window_file.load_windows`.
+
+    Raises:
+        DataError: a file is damaged, or missing.
+    """
+    sides = ("train", "validation") if run.validated_model.is_file() else ("train",)
+    return join_windows([load_windows(run.windows(side), num_classes=num_classes) for side in sides])
+
+
 def load_torch_weights(run: RunFolder) -> dict[str, NDArray[np.float32]] | None:
     """Load the weights of a run under torch's names; None if there are none.
 
@@ -296,7 +325,7 @@ def load_run_training(run: RunFolder) -> TrainingSummary | None:
     Raises:
         DataError: training.json is damaged.
     """
-    from edge_seq.pipeline.models import TrainingSummary
+    from edge_seq.pipeline.learning.record import TrainingSummary
 
     return load_result(run.training, TrainingSummary) if run.training.is_file() else None
 
@@ -354,14 +383,16 @@ def temperature_of_run(run: RunFolder) -> Temperature:
     return training.temperature
 
 
-def note_of_run(run: RunFolder) -> SplitNote:
-    """Make the note for the scores of a run: the kind of split, with a warning where it makes scores less certain.
+def note_of_run(run: RunFolder, side: str = "test") -> SplitNote:
+    """Make the note for the scores of a run on a side of the split: the kind of split, with a warning where it makes
+    scores less certain, or where the model has learnt the validation windows.
 
     Raises:
         ConfigError: the configuration cannot be read.
         DataError: training.json is damaged.
     """
-    from edge_seq.pipeline.prepare import split_note
+    from edge_seq.pipeline.prepare import learnt_too, split_note
 
     training = load_run_training(run)
-    return split_note(load_run_config(run)) if training is None else training.note
+    note = split_note(load_run_config(run)) if training is None else training.note
+    return learnt_too(note, side) if run.validated_model.is_file() else note

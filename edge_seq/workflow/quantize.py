@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.window_file import counts_hash, load_windows
 from edge_seq.ir.serialize import save_model
-from edge_seq.pipeline.models import (
+from edge_seq.pipeline.quantization import (
     QUANTIZE_STEPS,
     QuantizationSummary,
     cost_side,
@@ -23,6 +23,7 @@ from edge_seq.workflow.folder import (
     RunFolder,
     load_run_config,
     load_run_float,
+    load_validated,
     note_of_run,
     require_recordings,
     temperature_of_run,
@@ -64,6 +65,10 @@ def quantize_run(
         weight_bits=weight_bits or config.weight_bits,
         progress=lambda done, what: progress(done, total, what),
     )
+    unseen = None
+    if (validated := load_validated(run)) is not None:
+        bits = weight_bits or config.weight_bits
+        unseen = quantize_model(validated, streams, windows, weight_bits=bits).logits
     progress(QUANTIZE_STEPS, total, "counting saturation, proving ranges")
     note = None
     if run.decision.is_file():  # it belonged to the integer model that is replaced
@@ -79,6 +84,7 @@ def quantize_run(
         split=note_of_run(run),
         temperature=temperature_of_run(run),
         least_agreement=config.min_agreement_rate,
+        unseen=unseen,
         note=note,
     )
     run.decision.unlink(missing_ok=True)

@@ -27,7 +27,8 @@ from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.decision_search import Decision
 from edge_seq.pipeline.export_folder import PORTABLE_WINDOW
 from edge_seq.pipeline.exports import blobs_in, packages_in
-from edge_seq.pipeline.models import QuantizationSummary, TrainingSummary
+from edge_seq.pipeline.learning.record import TrainingSummary
+from edge_seq.pipeline.quantization import QuantizationSummary
 from edge_seq.pipeline.robustness import SWEEP_NAMES, Robustness
 from edge_seq.report.comparison_page import comparison_page
 from edge_seq.report.figures import ComparisonFigures, RunFigures, RunTables, SearchFigures, SideFigures

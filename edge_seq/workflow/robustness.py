@@ -95,7 +95,7 @@ def run_robustness(
         sweeps.append(SweepScores(sweep.name, sweep.quantity, float(sweep.nominal), tuple(points), tuple(skipped)))
     results = Robustness(
         side=side,
-        note=note_of_run(run),
+        note=note_of_run(run, side),
         model_hash=model_hash(quantized or model),
         recordings=len(recordings),
         sweeps=tuple(sweeps),

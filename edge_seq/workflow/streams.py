@@ -125,7 +125,7 @@ def evaluate_streams(
     progress(0, STREAM_STEPS, "reading recordings")
     recordings = load_recordings(run, side).recordings
     results, streams, timelines = _evaluate(
-        run, recordings, side=side, note=note_of_run(run), tolerance_s=tolerance_s, progress=progress
+        run, recordings, side=side, note=note_of_run(run, side), tolerance_s=tolerance_s, progress=progress
     )
     save_timelines(run.stream_timelines(side), streams, timelines)
     save_json(run.stream_metrics(side), results)

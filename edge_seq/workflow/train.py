@@ -16,8 +16,8 @@ from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.model import canonical_json
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.config import SIMULATOR, RunConfig
-from edge_seq.pipeline.models import TrainingSummary, summarise_training, train_model
-from edge_seq.pipeline.one_class.fit import learnt_windows
+from edge_seq.pipeline.learning.record import TrainingSummary, summarise_training
+from edge_seq.pipeline.learning.train import Progress, train_model
 from edge_seq.pipeline.prepare import PreparedData, prepare, with_split_of_source
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import check_can_write, write_atomically
@@ -127,16 +127,13 @@ def fine_tuning_options(start: RunFolder) -> tuple[Path, list[str]]:
     return start.config, [f"start_from={quote(str(start.path.absolute()))}", rate, *lines]
 
 
-EpochProgress = Callable[[int, EpochRecord], None]
-
-
 def train_run(
     path: Path,
     config: RunConfig,
     *,
     prepared: PreparedData | None = None,
     data_progress: Callable[[int, int], None] | None = None,
-    epoch_progress: EpochProgress | None = None,
+    epoch_progress: Progress = lambda *_: None,
 ) -> TrainingSummary:
     """Train a model and write all that later steps need to the run folder. An interrupted training is resumed.
 
@@ -145,7 +142,7 @@ def train_run(
         config: Configuration of the run.
         prepared: Data that were prepared with the same configuration; None prepares them.
         data_progress: Called with drives done and drives in all while data are simulated.
-        epoch_progress: Called with the number of epochs and the record of each epoch.
+        epoch_progress: Called with epochs done, epochs in all and the record of each epoch.
 
     Returns:
         The record of the training, which is also written to training.json.
@@ -168,7 +165,7 @@ def train_seeds(
     seeds: int,
     *,
     data_progress: Callable[[int, int], None] | None = None,
-    epoch_progress: Callable[[int, int, EpochRecord], None] = lambda *_: None,
+    epoch_progress: Callable[[int, int, int, EpochRecord], None] = lambda *_: None,
 ) -> dict[Path, TrainingSummary]:
     """Train a model with several seeds, each in a run of its own.
 
@@ -177,7 +174,7 @@ def train_seeds(
         config: Configuration of the runs. Its seed is the first one.
         seeds: Number of seeds, at least 1.
         data_progress: Called with drives done and drives in all while data are simulated.
-        epoch_progress: Called with the number of runs done, the epochs of each and the record of each epoch.
+        epoch_progress: Called with runs done, and with epochs done, epochs in all and the record of each epoch.
 
     Returns:
         The record of each training by the folder of its run.
@@ -208,7 +205,7 @@ def _train(
     config: RunConfig,
     prepared: PreparedData | None,
     data_progress: Callable[[int, int], None] | None,
-    epoch_progress: EpochProgress | None,
+    epoch_progress: Progress,
 ) -> TrainingSummary:
     """Train in a folder that is held."""
     if prepared is None:
@@ -223,9 +220,13 @@ def _train(
         start=None if config.start_from is None else load_run_float(open_run(Path(config.start_from))),
         teacher=None if config.teacher is None else load_run_float(open_run(Path(config.teacher))),
         checkpoint_dir=run.checkpoint_dir,
-        progress=epoch_progress and partial(epoch_progress, config.training.epochs_for(learnt_windows(prepared))),
+        progress=epoch_progress,
     )
     write_atomically(run.torch_weights, safetensors.numpy.save(dict(trained.weights)))
+    if trained.validated is None:
+        run.validated_model.unlink(missing_ok=True)
+    else:
+        save_model(trained.validated, run.validated_model)
     save_model(trained.model, run.float_model)
     summary = summarise_training(trained, prepared, config)
     save_json(run.training, summary)

@@ -1,19 +1,23 @@
-"""What recurrent weights of 4 bits or of low rank cost in score, on the folds of a data source's training part.
+r"""What recurrent weights of 4 bits or of low rank cost in score, on the folds of a data source's training part.
 
-    python -m tests.benchmarks.fewer_bits datasets/hapt.toml '{"input_gain": 3, "rate_gain": 7}' --ranks 4 8 --seeds 3
+    python -m tests.benchmarks.fewer_bits datasets/hapt.toml '{"input_gain": 3, "rate_gain": 7}' \
+        --work build/fewer_bits --ranks 4 8 --seeds 3
 
 The table after the source holds fields of a candidate that differ from LSTM 32 with the mean and largest state. A line
 has the macro-F1 of the integer models of all folds, and the least share of windows of a fold that keep the label of the
 float model. Rows: weights of 8 and of 4 bits of the same trainings; of 4 bits after trainings whose last part computes
 with rounded weights (straight-through, Bengio et al. 2013, arXiv 1308.3432); of 8 bits after trainings that set the
 hidden-to-hidden weights to the nearest ones of a rank after every step (projected gradient). The test part is not used.
+The result of each seed stays in the work folder, so that an interrupted call goes on.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -28,6 +32,7 @@ from edge_seq.pipeline.logits import int_logits
 from edge_seq.quant.calibrate import calibrate
 from edge_seq.quant.quantize import quantize
 from edge_seq.scores.metrics import confusion_matrix, macro_f1
+from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training import fit, loop
 from edge_seq.tuning.config import make_search_config
 from edge_seq.tuning.data import SearchData, open_search_data
@@ -140,6 +145,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source")
     parser.add_argument("candidate")
+    parser.add_argument("--work", type=Path, required=True, help="folder of the results of one candidate")
     parser.add_argument("--ranks", type=int, nargs="*", default=[])
     parser.add_argument("--seeds", type=int, default=3)
     given = parser.parse_args()
@@ -153,7 +159,14 @@ def main() -> None:
     ]
     plain: list[float] = []
     for name, change, bits in trainings:
-        by_seed = [score(data, candidate, seed, change, bits) for seed in range(given.seeds)]
+        by_seed = []
+        for seed in range(given.seeds):
+            kept = given.work / f"{candidate.key}{name.replace(', ', '-').replace(' ', '_')}-{seed}.json"
+            if not kept.is_file():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                found = score(data, candidate, seed, change, bits)
+                write_atomically(kept, json_text(found))
+            by_seed.append(json.loads(kept.read_text("utf-8")))
         for at, one in enumerate(bits):
             scores = [100 * found[at][0] for found in by_seed]
             plain = plain or scores

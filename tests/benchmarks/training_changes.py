@@ -81,6 +81,7 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "more_mixup": {"mixup": 0.4},
     "average": {"weight_average_decay": 0.99},
     "label_smoothing": {"label_smoothing": 0.1},
+    "length_of_train": {"epochs": 0},
 }
 
 

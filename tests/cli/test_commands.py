@@ -171,8 +171,12 @@ def test_evaluate_scores_whole_recordings(small: Small) -> None:
 
 
 def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small: Small, tmp_path: Path) -> None:
-    run = shutil.copytree(small.run, tmp_path / "run")
     options = ("--max-extra-delay-s", "20", "--unknown-margin", "0.002", "--unknown-distance", "0.3")
+    learnt = edge_seq("decide", small.run, *options)  # its last training learns the validation recordings
+    assert (learnt.code, "train it with --set training.learn_from=train" in " ".join(learnt.err.split())) == (2, True)
+    run = tmp_path / "run"
+    ok("train", small.run / "config.toml", "--out", run, "--set", "training.learn_from=train")
+    ok("quantize", run)
     summary = ok("decide", run, *options, "--json").json
     assert json.loads((run / "decision.json").read_text()) == summary
     assert summary["stage"]["unknown_margin"] == 131
@@ -270,7 +274,7 @@ def test_quantize_ends_with_1_where_the_models_disagree_too_often(
 ) -> None:
     run = Path(shutil.copytree(small.run, tmp_path / "run"))
     few = agreement_warning(0.9788, 0.99, side="validation")
-    monkeypatch.setattr("edge_seq.pipeline.models.agreement_warning", lambda *_, **__: few)
+    monkeypatch.setattr("edge_seq.pipeline.quantization.agreement_warning", lambda *_, **__: few)
     done = CliRunner().invoke(app, ["quantize", str(run)])
     assert done.exit_code == 1
     assert "WARNING: the integer model gives the label of the float model on 97.88 %" in " ".join(done.output.split())

@@ -19,8 +19,14 @@ KEPT = (
         "reports/measure.json",
         "reports/robustness.test.json",
     ),
-    *("model.float.safetensors", "model.int.safetensors", "weights.torch.safetensors", "data/source.toml"),
-    *("data/hashes.json", "data/test.safetensors", "data/calibration.safetensors", "reports/stream.test.safetensors"),
+    *("model.float.safetensors", "model.validated.safetensors", "model.int.safetensors", "weights.torch.safetensors"),
+    *(
+        "data/source.toml",
+        "data/hashes.json",
+        "data/test.safetensors",
+        "data/calibration.safetensors",
+        "reports/stream.test.safetensors",
+    ),
     *("checkpoint/checkpoint.safetensors", "data/classes.json"),
 )
 

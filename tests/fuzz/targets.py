@@ -141,6 +141,7 @@ def _of_run() -> list[Target]:
         "data/calibration.safetensors": lambda path: load_streams(RunFolder(path)),
         "data/test.safetensors": lambda path: load_windows(path / "data" / "test.safetensors", num_classes=6),
         "model.float.safetensors": lambda path: load_float_model(path / "model.float.safetensors"),
+        "model.validated.safetensors": lambda path: folder.load_validated(RunFolder(path)),
         "model.int.safetensors": lambda path: load_int_model(path / "model.int.safetensors"),
         "weights.torch.safetensors": lambda path: folder.load_torch_weights(RunFolder(path)),
         "checkpoint/checkpoint.safetensors": _checkpoint,

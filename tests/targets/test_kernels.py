@@ -50,6 +50,8 @@ def _kernel_models(cell: str) -> list[IntModel]:
         "har": spec(cell, 32, channels=9, classes=6, window_length=12),
         "nibbles": spec(cell, 75, 24, channels=13, window_length=3, weight_bits=(4, 4)),
         "few_nibbles": spec(cell, 32, 12, channels=3, window_length=3, weight_bits=(4, 4)),
+        "three_axes": spec(cell, 32, channels=3, window_length=3),
+        "six_axes": spec(cell, 32, 6, channels=6, window_length=3),
     }
     models = awkward_models((cell,))
     for seed, (name, shape) in enumerate(large.items()):
@@ -146,7 +148,7 @@ def test_convolutions_and_dense_layers(name: str, level: str, around_cases: list
     [*[pytest.param(name, marks=pytest.mark.slow) for name in (THUMB1, THUMB2[0], RISCV, HELIUM)], *THUMB2[1:]],
 )
 def test_however_it_is_compiled(name: str, build: str, kernel_cases: dict[str, list[Case]], tmp_path: Path) -> None:
-    ends = ("loops", "wide_extreme", "odd", "mixed")
+    ends = ("loops", "wide_extreme", "odd", "mixed", "three_axes")
     cases = [case for of_cell in kernel_cases.values() for case in of_cell if case.model.name.endswith(ends)]
     assert len(cases) == len(CELLS) * len(ends)
     for case, comparison in run_cases(cases, tmp_path, load_target(name).model_copy(update=BUILDS[build])):

@@ -15,7 +15,7 @@ from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.toolchain.target import load_target, target_names
 from tests.targets.running import Case, run_cases
-from tests.zoo import CELLS, awkward_models, random_counts
+from tests.zoo import CELLS, awkward_models, extreme_model, quantized_model, random_counts, spec
 
 STEPS = 100_000
 # Share of the steps for each shape, per cent: most for those that an 8-bit part computes quickly. The deep one has a
@@ -62,4 +62,23 @@ def test_a_hundred_thousand_steps(
         steps += comparison.steps
         values += comparison.values
     print(f"{target}, {cell}: {steps:,} steps, {values:,} values, 0 mismatches")  # noqa: T201  # shown by pytest -s
+    assert steps >= STEPS
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_hundred_thousand_steps_of_known_layers(cell: str, tmp_path: Path) -> None:
+    """Layers of 32 units on three or six axes, which have a loop of their own on Helium."""
+    cases = []
+    for axes in (3, 6):
+        shape = spec(cell, 32, channels=axes, window_length=50)
+        for model in (
+            quantized_model(shape, name=f"{cell}_{axes}", seed=axes, amplitude=3.0),
+            extreme_model(shape, name=f"{cell}_{axes}_extreme", seed=axes),
+        ):
+            cases.append(random_case(model, STEPS // 4, tmp_path / "exports"))
+    steps = 0
+    for case, comparison in run_cases(cases, tmp_path, "cortex_m55"):
+        assert comparison.mismatches == 0, f"{case.model.name}: {comparison.first}"
+        steps += comparison.steps
     assert steps >= STEPS

@@ -14,8 +14,9 @@ from edge_seq.data.recording import Windows
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.model import IntModel, deployed_bytes
 from edge_seq.pipeline.config import RunConfig, quote
+from edge_seq.pipeline.learning.train import Progress
 from edge_seq.pipeline.logits import probabilities_of
-from edge_seq.pipeline.models import quantize_model
+from edge_seq.pipeline.quantization import quantize_model
 from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.metrics import Metrics, evaluate_predictions
 from edge_seq.support.display import ShownAsTables, Table
@@ -34,7 +35,7 @@ from edge_seq.workflow.folder import (
     writing,
 )
 from edge_seq.workflow.quantize import load_streams, quantize_run
-from edge_seq.workflow.train import EpochProgress, train_run
+from edge_seq.workflow.train import train_run
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.measuring.measure import measure
@@ -147,7 +148,7 @@ def distill_run(
     *,
     target: Target | None = None,
     progress: Callable[[str], None] = lambda _: None,
-    epoch_progress: EpochProgress | None = None,
+    epoch_progress: Progress = lambda *_: None,
 ) -> Distillation:
     """Train a network on the labels and on the answers of another, quantize it, and compare both.
 
@@ -156,7 +157,7 @@ def distill_run(
         config: Configuration with a teacher, see :func:`distillation_options`. Its ``start_from`` is left out.
         target: Target to measure both models on; None measures none.
         progress: Called with the next step.
-        epoch_progress: Called with the number of epochs and the record of each epoch.
+        epoch_progress: Called with epochs done, epochs in all and the record of each epoch.
 
     Returns:
         The comparison, which is also written to distillation.json of the new run.

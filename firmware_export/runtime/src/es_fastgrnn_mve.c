@@ -3,7 +3,8 @@
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 4
+#define ES_MVE_ROWS 4u
+#define ES_MVE_BLOCK_UNITS 4
 #include "es_mve.h"
 
 #define OTHER_BYTES (2u * ES_FASTGRNN_OFFSET_WORDS) /* the update offsets of a block */

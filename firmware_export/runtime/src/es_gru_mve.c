@@ -3,7 +3,8 @@
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 3
+#define ES_MVE_ROWS 3u
+#define ES_MVE_BLOCK_UNITS 1
 #include "es_mve.h"
 
 /* The column that stands alone: its weights in the first unit of a group, bytes from there to the next unit (0: no such
@@ -30,44 +31,45 @@ typedef struct {
     "vshllt.s16 q0, q0, #16\n\tvmulh.s32 q0, q0, q3\n\tvadd.i32 q2, q2, q0\n\t"                  \
     "vshr.s32 q3, q3, #1\n\tvadd.i32 q2, q2, q3\n\t"                                             \
     ES_MVE_TANH("q2") /* n */                                                                    \
-    ES_MVE_TANH("q1") "vshr.s32 q1, q1, #1\n\tvadd.i32 q1, q1, %[half]\n\t" /* z */              \
-    "vldrh.s32 %q[x], [%[hidden]]\n\tvshr.s32 %q[y], q1, #16\n\tvmul.i32 q0, %q[x], %q[y]\n\t"   \
-    "vmvn q1, q1\n\tvbic.i32 q1, #0x80000000\n\t" /* 32767 - z in the upper halves */            \
-    "vmullt.s16 q1, q1, q2\n\tvadd.i32 q0, q0, q1\n\tvrshr.s32 q0, q0, #15\n\t"                  \
+    ES_MVE_TANH("q1") "vshr.s32 q1, q1, #17\n\tvadd.i32 q1, q1, %[half]\n\t" /* z */             \
+    "vshr.s32 q2, q2, #16\n\tvldrh.s32 %q[x], [%[hidden]]\n\tvsub.i32 %q[x], %q[x], q2\n\t"     \
+    "vmul.i32 q0, q1, %q[x]\n\tvmla.s32 q0, q2, %[most]\n\tvrshr.s32 q0, q0, #15\n\t" /* z (h - n) + 32767 n */ \
     "vstrh.32 q0, [%[hidden]], #8\n\t"                                                           \
     ES_MVE_STORE_OPERANDS("q0")
 
 /* Updates gates and states of `groups` groups of four units, at least one, or of one group of fewer `units`. sums
  * [4 groups, 4]; hidden, operands [4 groups]. */
-static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, alone_t alone,
+static __attribute__((noinline)) void update_groups(const es_block_t *block, const int32_t *sums, const alone_t *alone,
                                                     int16_t *hidden, int16_t *operands, unsigned units, unsigned groups)
 {
     uint32x4_t at = es_mve_multipliers(block, units);
     int32x4_t x;
     int32x4_t y;
 
-    if (alone.unit_bytes != 0u) {
+    if (alone->unit_bytes != 0u) {
         const uint32x4_t lane = vminq_u32(vidupq_n_u32(0, 1), vdupq_n_u32(units - 1u));
-        uint32x4_t lanes = vaddq_n_u32(vmulq_n_u32(lane, alone.unit_bytes), alone.weights);
+        uint32x4_t lanes = vaddq_n_u32(vmulq_n_u32(lane, alone->unit_bytes), alone->weights);
         __asm__ volatile(
             ES_MVE_LOOP(ES_MVE_LOAD_ROWS ADD_ALONE UPDATE)
             : [at] "+w"(at), [sums] "+r"(sums), [hidden] "+l"(hidden), [operands] "+l"(operands), [x] "=&w"(x),
               [y] "=&w"(y), [lanes] "+w"(lanes)
-            : [half] "r"(1 << 30), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
-              [count] "r"(groups), [feature] "r"(alone.feature), [group_bytes] "r"(ES_MVE_LANES * alone.unit_bytes)
+            : [half] "r"(1 << 14), [most] "r"(32767), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
+              [count] "r"(groups), [feature] "r"(alone->feature), [group_bytes] "r"(ES_MVE_LANES * alone->unit_bytes)
             : ES_MVE_UPDATE_CLOBBERS);
     } else {
         __asm__ volatile(
             ES_MVE_LOOP(ES_MVE_LOAD_ROWS UPDATE)
             : [at] "+w"(at), [sums] "+r"(sums), [hidden] "+l"(hidden), [operands] "+l"(operands), [x] "=&w"(x),
               [y] "=&w"(y)
-            : [half] "r"(1 << 30), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
+            : [half] "r"(1 << 14), [most] "r"(32767), [table] "r"(es_tanh_dsp_table), [shifts] "r"(es_mve_operand_shifts),
               [count] "r"(groups)
             : ES_MVE_UPDATE_CLOBBERS);
     }
 }
 
-void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+/* A step in batches of units. */
+static __attribute__((noinline)) void usual_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
+                                                 int16_t *scratch)
 {
     int16_t *const hidden = state + ES_QUAD * layer->own_quads;
     int16_t *const operands = es_mve_at_once(layer->hidden_size) ? state : scratch;
@@ -87,18 +89,41 @@ void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, 
         const unsigned last = unit + count - rest;
         es_mve_sums(layer, below, state, unit, count, sums);
         if (count > rest) {
-            update_groups(layer->blocks + unit, sums, alone, hidden + unit, operands + unit, ES_MVE_LANES,
+            update_groups(layer->blocks + unit, sums, &alone, hidden + unit, operands + unit, ES_MVE_LANES,
                           count / ES_MVE_LANES);
         }
         alone.weights += (count - rest) * unit_bytes;
         if (rest > 0u) {
-            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), alone, hidden + last,
+            update_groups(layer->blocks + last, sums + ES_BLOCK_ROWS * (count - rest), &alone, hidden + last,
                           operands + last, rest, 1u);
         }
     }
     es_mve_replace(layer, operands, state);
     for (unit = layer->hidden_size; unit < ES_QUAD * layer->own_quads; unit++) {
         hidden[unit] = 0;
+    }
+}
+
+/* A step of a layer that is known. */
+static __attribute__((noinline)) void known_step(const es_layer_t *layer, const int16_t *below, int16_t *state)
+{
+    const unsigned pairs = layer->wide_pairs;
+    int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
+    alone_t alone;
+    alone.weights = (uint32_t)layer->weights + ES_MVE_GROUP_BYTES * pairs;
+    alone.unit_bytes = layer->wide_alone == 0u ? 0u : 2u * es_gru_unit_words(layer);
+    alone.feature = layer->wide_alone == 0u ? 0 : below[2u * pairs];
+    es_mve_known_sums(layer, below, state, sums);
+    update_groups(layer->blocks, sums, &alone, state + ES_MVE_KNOWN_UNITS, state, ES_MVE_LANES,
+                  ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+}
+
+void es_gru_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    if (es_mve_is_known(layer) != 0) {
+        known_step(layer, below, state);
+    } else {
+        usual_step(layer, below, state, scratch);
     }
 }
 #endif

@@ -3,7 +3,8 @@
 #include "es_tanh.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 4
+#define ES_MVE_ROWS 4u
+#define ES_MVE_BLOCK_UNITS 1
 #include "es_mve.h"
 
 /* sigmoid, Q15, from 2^16 times a tanh: (t + 2^31) / 2. %q[most]: 2^31 - 1 */
@@ -39,7 +40,9 @@ static __attribute__((noinline)) void update_groups(const es_block_t *block, con
         : ES_MVE_UPDATE_CLOBBERS);
 }
 
-void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+/* A step in batches of units. */
+static __attribute__((noinline)) void usual_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
+                                                 int16_t *scratch)
 {
     int16_t *const cell = state + ES_QUAD * layer->own_quads;
     int16_t *const operands = es_mve_at_once(layer->hidden_size) ? state : scratch;
@@ -63,5 +66,23 @@ void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state,
         }
     }
     es_mve_replace(layer, operands, state);
+}
+
+/* A step of a layer that is known. */
+static __attribute__((noinline)) void known_step(const es_layer_t *layer, const int16_t *below, int16_t *state)
+{
+    int32_t sums[ES_MVE_KNOWN_BLOCKS * ES_BLOCK_ROWS];
+    es_mve_known_sums(layer, below, state, sums);
+    update_groups(layer->blocks, sums, state + ES_MVE_KNOWN_UNITS, state, layer->cell_frac_bits, ES_MVE_LANES,
+                  ES_MVE_KNOWN_UNITS / ES_MVE_LANES);
+}
+
+void es_lstm_step(const es_layer_t *layer, const int16_t *below, int16_t *state, int16_t *scratch)
+{
+    if (es_mve_is_known(layer) != 0) {
+        known_step(layer, below, state);
+    } else {
+        usual_step(layer, below, state, scratch);
+    }
 }
 #endif

@@ -1,6 +1,6 @@
 /* Shared by the Helium kernels of the three cells: the sums of blocks, the activation, the operands. KERNELS.md
  * explains the design. Define ES_MVE_ROWS before including this: the rows of a block that see an operand, 4, or 3
- * in a GRU.
+ * in a GRU; and ES_MVE_BLOCK_UNITS: the units of a block, 1, or 4 in an RNN and a FastGRNN.
  *
  * A lane is a quad, or a pair of wide columns. A row's words of four lanes are gathered at once, multiplied by
  * eight operands and added to one sum. Operands stay in registers while a pass goes over the blocks. No branch
@@ -20,6 +20,8 @@
 
 #define ES_MVE_LANES 4u
 #define ES_MVE_BATCH 32u /* blocks whose sums are computed before their gates */
+#define ES_MVE_KNOWN_UNITS 32u /* units of a layer whose sums have a loop of their own */
+#define ES_MVE_KNOWN_BLOCKS (ES_MVE_KNOWN_UNITS / ES_MVE_BLOCK_UNITS)
 #define ES_MVE_GROUP_BYTES (4u * ES_MVE_ROWS) /* weights of a pair or quad */
 #define ES_MVE_INLINE static inline __attribute__((always_inline))
 #define ES_MVE_PASS static __attribute__((noinline, unused)) void
@@ -52,26 +54,29 @@
 #if ES_MVE_ROWS == 4
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"))
-#define ES_MVE_NARROW(third, fine, coarse)                                                       \
-    ES_MVE_NARROW2("r4", ES_MVE_AT("0"), "r6", ES_MVE_AT("4"), fine, coarse)                     \
-    ES_MVE_NARROW2("r8", ES_MVE_AT("8"), "r10", ES_MVE_AT("12"), fine, coarse)
-#define ES_MVE_NARROW_NEXT(third, fine, coarse)                                                  \
-    ES_MVE_NARROW2("r4", ES_MVE_AT("64"), "r6", ES_MVE_AT("68"), fine, coarse)                   \
-    ES_MVE_NARROW2("r8", ES_MVE_AT("72"), "r10", ES_MVE_AT("76"), fine, coarse)
+#define ES_MVE_NARROW_FROM(ahead, third, fine, coarse)                                           \
+    ES_MVE_NARROW2("r4", ES_MVE_AT(ahead), "r6", ES_MVE_AT(ahead "+4"), fine, coarse)            \
+    ES_MVE_NARROW2("r8", ES_MVE_AT(ahead "+8"), "r10", ES_MVE_AT(ahead "+12"), fine, coarse)
+#define ES_MVE_FOUR_GROUPS "64"
+#define ES_MVE_THREE_FEATURES 32u /* bytes of a block's weights for three features, as they are in a first layer */
+#define ES_MVE_SIX_FEATURES 48u
 #define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldrd r8, r10, [%[sums], #8]\n\t"
 #define ES_MVE_STORE_SUMS "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t"
 #else
 #define ES_MVE_WIDE(first)                                                                       \
     ES_MVE_WIDE2("r4", first, "r6", ES_MVE_AT("4")) ES_MVE_WIDE1("r8", ES_MVE_AT("8"))
-#define ES_MVE_NARROW(third, fine, coarse)                                                       \
-    ES_MVE_NARROW2("r4", ES_MVE_AT("0"), "r6", ES_MVE_AT("4"), fine, coarse)                     \
-    ES_MVE_NARROW1(third, ES_MVE_AT("8"), fine, coarse)
-#define ES_MVE_NARROW_NEXT(third, fine, coarse)                                                  \
-    ES_MVE_NARROW2("r4", ES_MVE_AT("48"), "r6", ES_MVE_AT("52"), fine, coarse)                   \
-    ES_MVE_NARROW1(third, ES_MVE_AT("56"), fine, coarse)
+#define ES_MVE_NARROW_FROM(ahead, third, fine, coarse)                                           \
+    ES_MVE_NARROW2("r4", ES_MVE_AT(ahead), "r6", ES_MVE_AT(ahead "+4"), fine, coarse)            \
+    ES_MVE_NARROW1(third, ES_MVE_AT(ahead "+8"), fine, coarse)
+#define ES_MVE_FOUR_GROUPS "48"
+#define ES_MVE_THREE_FEATURES 20u
+#define ES_MVE_SIX_FEATURES 36u
 #define ES_MVE_LOAD_SUMS "ldrd r4, r6, [%[sums]]\n\tldr r8, [%[sums], %[third]]\n\t"
 #define ES_MVE_STORE_SUMS "str r8, [%[sums], %[third]]\n\tstrd r4, r6, [%[sums]], #16\n\t"
 #endif
+
+#define ES_MVE_NARROW(third, fine, coarse) ES_MVE_NARROW_FROM("0", third, fine, coarse)
+#define ES_MVE_NARROW_NEXT(third, fine, coarse) ES_MVE_NARROW_FROM(ES_MVE_FOUR_GROUPS, third, fine, coarse)
 
 /* A loop over the blocks, at least one. */
 #define ES_MVE_LOOP(body) "dls lr, %[count]\n1:\n\t" body "le lr, 1b"
@@ -227,6 +232,64 @@ ES_MVE_INLINE void es_mve_begin_eight(const es_mve_blocks_t *blocks, const es_bl
         : ES_MVE_CLOBBERS);
 }
 
+/* The same in a layer whose blocks have a known number of bytes for features, %c[ahead], and eight own quads: the
+ * addresses move with the first load of a block. %q[at]: addresses of the features in the block before. */
+#define ES_MVE_BEGIN_KNOWN                                                                       \
+    ES_MVE_LOOP("ldrd r4, r6, [%[block]], #8\n\tldrd r8, r10, [%[block]], #16\n\t"              \
+                ES_MVE_WIDE("[%q[at], #%c[ahead]+2*" ES_MVE_FOUR_GROUPS "]!")                    \
+                ES_MVE_NARROW_FROM("%c[ahead]", "r10", "%q[fine0]", "%q[coarse0]")               \
+                ES_MVE_NARROW_FROM("%c[ahead]+" ES_MVE_FOUR_GROUPS, "r10", "%q[fine1]", "%q[coarse1]") \
+                "strd r8, r10, [%[sums], #8]\n\tstrd r4, r6, [%[sums]], #16\n\t")
+
+ES_MVE_INLINE uint32_t es_mve_features_bytes(const es_layer_t *layer)
+{
+    const uint32_t of_pairs = ES_MVE_GROUP_BYTES * layer->wide_pairs;
+    return ES_MVE_ROWS == 4 ? of_pairs : of_pairs + 2u * ES_GRU_ALONE_WORDS * layer->wide_alone;
+}
+
+/* True for a first layer of 32 units on three or six features (in an RNN and an LSTM on four or five too). */
+ES_MVE_INLINE int es_mve_is_known(const es_layer_t *layer)
+{
+    int known = 0;
+    if (layer->hidden_size == ES_MVE_KNOWN_UNITS && layer->below_quads == 0u) {
+        const unsigned columns = 2u * layer->wide_pairs + layer->wide_alone;
+        known = columns == ES_MVE_ROWS || columns == 6u; /* three features are four columns or, in a GRU, three */
+    }
+    return known;
+}
+
+/* All sums [ES_MVE_KNOWN_BLOCKS, 4] of a layer that is known, see es_mve_sums_between. */
+ES_MVE_PASS es_mve_known_sums(const es_layer_t *layer, const int16_t *below, const int16_t *own, int32_t *sums)
+{
+    const uint32_t bytes = es_mve_features_bytes(layer);
+    const es_mve_operands_t z0 = es_mve_operands_of_four(own);
+    const es_mve_operands_t z1 = es_mve_operands_of_four(own + ES_MVE_LANES * ES_QUAD);
+    const int16x8_t x = es_mve_features(below, layer->wide_pairs);
+    const es_block_t *block = layer->blocks;
+    uint32x4_t at =
+        es_mve_addresses_of_four((uint32_t)layer->weights - bytes - 2u * ES_MVE_LANES * ES_MVE_GROUP_BYTES);
+    int16x8_t a;
+    int16x8_t b;
+
+    if (bytes == ES_MVE_THREE_FEATURES) {
+        __asm__ volatile(
+            ES_MVE_BEGIN_KNOWN
+            : [at] "+w"(at), [sums] "+r"(sums), [block] "+r"(block), [a] "=&w"(a), [b] "=&w"(b)
+            : [x] "w"(x), [fine0] "w"(z0.fine), [coarse0] "w"(z0.coarse), [fine1] "w"(z1.fine),
+              [coarse1] "w"(z1.coarse), [count] "r"(ES_MVE_KNOWN_BLOCKS),
+              [ahead] "i"(ES_MVE_THREE_FEATURES)
+            : ES_MVE_CLOBBERS);
+    } else {
+        __asm__ volatile(
+            ES_MVE_BEGIN_KNOWN
+            : [at] "+w"(at), [sums] "+r"(sums), [block] "+r"(block), [a] "=&w"(a), [b] "=&w"(b)
+            : [x] "w"(x), [fine0] "w"(z0.fine), [coarse0] "w"(z0.coarse), [fine1] "w"(z1.fine),
+              [coarse1] "w"(z1.coarse), [count] "r"(ES_MVE_KNOWN_BLOCKS),
+              [ahead] "i"(ES_MVE_SIX_FEATURES)
+            : ES_MVE_CLOBBERS);
+    }
+}
+
 /* Adds any number of quads, in passes of eight and of up to four. */
 ES_MVE_INLINE void es_mve_add_quads(es_mve_blocks_t *blocks, const int16_t *operands, unsigned quads)
 {
@@ -269,7 +332,7 @@ ES_MVE_INLINE void es_mve_sums_between(const es_layer_t *layer, const int16_t *w
                                        const int16_t *below, const int16_t *own, unsigned first, unsigned count,
                                        int32_t *sums)
 {
-    const uint32_t features_bytes = ES_MVE_GROUP_BYTES * layer->wide_pairs + 2u * ES_GRU_ALONE_WORDS * layer->wide_alone;
+    const uint32_t features_bytes = es_mve_features_bytes(layer);
     const uint32_t unit_bytes =
         features_bytes + ES_MVE_GROUP_BYTES * ((uint32_t)layer->below_quads + layer->own_quads) + other_bytes;
     const es_block_t *const block = layer->blocks + first;

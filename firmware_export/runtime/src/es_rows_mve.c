@@ -5,7 +5,8 @@
 #include "es_rows.h"
 
 #if ES_KERNEL == ES_KERNEL_MVE
-#define ES_MVE_ROWS 4
+#define ES_MVE_ROWS 4u
+#define ES_MVE_BLOCK_UNITS 4
 #include "es_mve.h"
 
 /* Sets the sums of blocks to the biases. */

@@ -32,7 +32,7 @@ from edge_seq.workflow.train import train_run
 pytest.importorskip("torch")
 MODULES = (
     "edge_seq",
-    *(f"edge_seq.api.{name}" for name in ("checks", "data", "models", "exports", "verification", "runs")),
+    *(f"edge_seq.api.{name}" for name in ("checks", "data", "models", "evaluation", "exports", "verification", "runs")),
 )
 NOTEBOOKS = sorted((Path(__file__).parents[3] / "docs" / "notebooks").glob("*.ipynb"))
 
@@ -382,6 +382,17 @@ def test_a_split_by_time_warns_with_its_data_and_its_scores(made: Made) -> None:
     assert "WARNING" not in str(made.data)
     with pytest.raises(ConfigError, match=r"split = 'session' is unknown; give one of \['group', 'time_blocks'"):
         es.load(made.folder / "drives.toml", split="session")
+
+
+def test_scores_of_learnt_validation_windows_are_said_to_be_too_good(made: Made) -> None:
+    for model in (made.model, made.chip):
+        assert "learn_from = 'all'" in str(es.evaluate(model, made.data, side="validation").warned())
+        assert es.evaluate(model, made.data).warned() is None
+    config = es.TrainingConfig(cell="gru", hidden_size=3, epochs=1, learn_from="train")
+    first = es.train(made.data, config=config, quiet=True)
+    assert es.evaluate(first, made.data, side="validation").warned() is None
+    assert "trained again on training and validation windows together" in str(made.model)
+    assert ("again" in made.model.to_dict(), "again" in first.to_dict()) == (True, False)
 
 
 def test_a_side_that_is_empty_is_named(made: Made) -> None:

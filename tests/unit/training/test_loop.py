@@ -69,6 +69,8 @@ def test_each_cell_learns(
         epochs=25,
         batch_size=32,
         learning_rate=0.02,
+        input_gain=1.0,
+        mixup=0.0,
     )
     result = train(train_windows, validation_windows, contract, 3, config)
     accuracy = (predict(result, validation_windows.counts).argmax(axis=1) == validation_windows.labels).mean()
@@ -111,7 +113,7 @@ def test_a_label_every_sample_is_the_label_of_that_sample(contract: SensorContra
 def test_a_sample_without_a_label_does_not_count(contract: SensorContract) -> None:
     """They count neither in the loss nor in the class weights."""
     config = TrainingConfig(
-        label_every="sample", keep="last", epochs=1, batch_size=64, dropout=0.0, class_weights="none"
+        label_every="sample", keep="last", epochs=1, batch_size=64, dropout=0.0, mixup=0.0, class_weights="none"
     )  # one batch, so that the loss of the epoch is that of the first weights
     windows = _changing_windows(64, 1)
     result = train(windows, None, contract, 2, config)
@@ -344,7 +346,7 @@ def test_normalisation_is_of_the_training_windows_alone(
 def test_an_input_gain_divides_the_scale_and_prediction_knows_it(
     train_windows: Windows, validation_windows: Windows, contract: SensorContract
 ) -> None:
-    plain = train(train_windows, validation_windows, contract, 3, _config(epochs=1))
+    plain = train(train_windows, validation_windows, contract, 3, _config(epochs=1, input_gain=1.0))
     gained = train(train_windows, validation_windows, contract, 3, _config(epochs=1, input_gain=4.0))
     assert gained.normalisation.mean == plain.normalisation.mean
     np.testing.assert_allclose(gained.normalisation.scale, np.array(plain.normalisation.scale) / 4)
@@ -352,7 +354,9 @@ def test_an_input_gain_divides_the_scale_and_prediction_knows_it(
     accuracy = (predict(gained, validation_windows.counts).argmax(axis=1) == validation_windows.labels).mean()
     assert accuracy == pytest.approx(gained.history[0].validation_accuracy)
     name = contract.channel_names[2]
-    single = train(train_windows, validation_windows, contract, 3, _config(epochs=1, channel_gains={name: 4.0}))
+    single = train(
+        train_windows, validation_windows, contract, 3, _config(epochs=1, input_gain=1.0, channel_gains={name: 4.0})
+    )
     assert single.normalisation.scale[:2] == plain.normalisation.scale[:2]
     assert single.normalisation.scale[2] == gained.normalisation.scale[2]
 

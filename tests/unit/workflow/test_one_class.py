@@ -16,8 +16,8 @@ from edge_seq.data.source import load_source
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.contract import Channel, SensorContract
 from edge_seq.pipeline.config import DataConfig, OneClassConfig, QuantizationConfig, load_config
+from edge_seq.pipeline.learning.train import train_model
 from edge_seq.pipeline.logits import float_logits, real_logits
-from edge_seq.pipeline.models import train_model
 from edge_seq.pipeline.one_class.changes import CHANGES, changed_windows
 from edge_seq.pipeline.one_class.fit import FLOOR, OneClassFit, distance_rows, distances_of, least_threshold
 from edge_seq.pipeline.prepare import prepare_dataset, split_recordings
@@ -163,7 +163,7 @@ def test_a_model_of_one_class_from_end_to_end() -> None:
     pytest.importorskip("torch")
     from edge_seq.training.loop import logits_of_weights
 
-    config = TrainingConfig(cell="gru", hidden_size=4, epochs=2, input_gain=2.0)
+    config = TrainingConfig(cell="gru", hidden_size=4, pooling="mean", epochs=2, input_gain=2.0)
     trained = train_model(PREPARED, config, name="machine", at_window_end="reset")
     model, one = trained.model, trained.one_class
     assert one is not None

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from edge_seq.data.recording import Windows
+from edge_seq.pipeline.learning.record import TrainingSummary
+from edge_seq.pipeline.learning.train import with_temperature
 from edge_seq.pipeline.logits import float_logits
-from edge_seq.pipeline.models import TrainingSummary, with_temperature
 from edge_seq.scores.evaluation import SplitNote
 from edge_seq.scores.reliability import reliability
 from edge_seq.scores.temperature import Temperature

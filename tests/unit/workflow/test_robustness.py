@@ -92,7 +92,7 @@ def test_values_without_a_window_are_skipped_and_said(monkeypatch: pytest.Monkey
     run = RunFolder(tmp_path)
     monkeypatch.setattr(robustness, "load_run_float", lambda _run: model)
     monkeypatch.setattr(robustness, "load_run_config", lambda _run: SimpleNamespace(training=SimpleNamespace(seed=0)))
-    monkeypatch.setattr(robustness, "note_of_run", lambda _run: SplitNote("group"))
+    monkeypatch.setattr(robustness, "note_of_run", lambda _run, _side: SplitNote("group"))
     recordings = {"test": _recordings((length, length)), "validation": _recordings((length - 1,))}
     monkeypatch.setattr(robustness, "load_recordings", lambda _run, side: SimpleNamespace(
         recordings=recordings[side], minimum_share=0.6))  # fmt: skip
