@@ -142,14 +142,16 @@ class CompareConfig(StrictTable):
         return self.task in MEMORY_TASKS
 
 
+_PLAIN = {"input_gain": 1.0, "mixup": 0.0}  # so that what differs is the cell's
 _MEMORY_TRAINING = {
+    **_PLAIN,
     "epochs": 20,
     "batch_size": 64,
     "dropout": 0.0,
     "weight_decay": 0.0,
     "class_weights": "none",
 }
-_DATA_TRAINING = {"epochs": 20, "batch_size": 128, "class_weights": "none"}
+_DATA_TRAINING = {**_PLAIN, "epochs": 20, "batch_size": 128, "class_weights": "none"}
 _PRESETS: dict[str, dict[str, Any]] = {
     "recall": {
         "hidden_sizes": [16],

@@ -28,6 +28,9 @@ ROWS_TOGETHER = 4  # rows of a block of packed weights
 BYTES_OF_A_ROW = 6  # bias and multiplier
 
 
+Bits = tuple[WeightBits, ...]
+
+
 @dataclass(frozen=True)
 class NetworkCost(Result):
     """Cost of a network on a target.
@@ -85,18 +88,20 @@ def costs_on(target: str) -> TargetCosts:
     return known[target]
 
 
+BOTH_BITS = "both_bits"  # the part of a network whose layers have weights of 4 and of 8 bits
 # Parts that a target's entry may lack: then a network with them is refused, not counted without them.
 _NOT_EVERYWHERE = {
     "flatten": "the readout flatten",
     "conv_values": "a convolution behind another one",
     "companding": "companding",
     "magnitude": "magnitude",
+    BOTH_BITS: "layers of 4 and of 8 bits in one network",
     **{f"{cell}_4_bits": f"{cell} with weights of 4 bits" for cell in CELL_NAMES},
 }
 
 
 def network_cost(
-    config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts, *, bits: WeightBits = 8
+    config: TrainingConfig, contract: SensorContract, num_classes: int, target: TargetCosts, *, bits: Bits = (8,)
 ) -> NetworkCost:
     """Compute the cost of a network.
 
@@ -105,7 +110,7 @@ def network_cost(
         contract: sensor contract with channels, window length and preprocessing.
         num_classes: K.
         target: costs of parts on the target.
-        bits: bits of the recurrent layers' weights on states.
+        bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
 
     Raises:
         ConfigError: the readout is ``flatten``, features are companded or have magnitudes, or weights have 4 bits, and
@@ -135,19 +140,22 @@ def network_cost(
     )
 
 
-def parts_of(config: TrainingConfig, contract: SensorContract, bits: WeightBits = 8) -> tuple[str, ...]:
+def parts_of(config: TrainingConfig, contract: SensorContract, bits: Bits = (8,)) -> tuple[str, ...]:
     """Names of the parts of a network that need code of their own."""
     pre = contract.preprocessing.step
-    above = config.num_layers > 1 or bool(config.front)
+    recurrent: dict[str, None] = {}  # names in order, each once
+    for index, of_layer in enumerate(_of_each(config, bits)):
+        narrow, above = _is_narrow(config, of_layer), index > 0 or bool(config.front)
+        recurrent[f"{config.cell}_4_bits" if narrow else config.cell] = None
+        if above:
+            recurrent["above_4_bits" if narrow else f"{config.cell}_above"] = None
+    kinds = {_is_narrow(config, of_layer) for of_layer in _of_each(config, bits)}
     return (
         "runtime",
         *(f"conv_{'values' if index else 'features'}" for index, one in enumerate(config.front) if one.kind == "conv"),
         *(f"time_{one.kind}" for one in config.front if one.kind != "conv"),
-        *(
-            (f"{config.cell}_4_bits", *(("above_4_bits",) if above else ()))
-            if _is_narrow(config, bits)
-            else (config.cell, *((f"{config.cell}_above",) if above else ()))
-        ),
+        *recurrent,
+        *((BOTH_BITS,) if len(kinds) > 1 else ()),
         *Readout(config.pooling).statistics,
         *(("flatten",) if config.pooling == "flatten" else ()),
         # The rows that see the states of all steps are not those of a dense layer.
@@ -158,7 +166,7 @@ def parts_of(config: TrainingConfig, contract: SensorContract, bits: WeightBits 
     )
 
 
-def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: WeightBits = 8) -> int:
+def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: Bits = (8,)) -> int:
     """Bytes of packed weights, biases and multipliers (SPEC.md, section 12)."""
     total = 0
     inputs, raw = contract.num_features, True
@@ -166,8 +174,8 @@ def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: 
         if layer.kind == "conv":
             total += _rows(layer.units, 2 * layer.kernel * _even(inputs) if raw else layer.kernel * padded(inputs))
             inputs, raw = layer.units, False
-    for _ in range(config.num_layers):
-        total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw, bits=bits)
+    for of_layer in _of_each(config, bits):
+        total += _recurrent(config.cell, config.hidden_size, inputs, raw=raw, bits=of_layer)
         inputs, raw = config.hidden_size, False
     sees = padded(config.hidden_size) * Readout(config.pooling).parts(_steps(config, contract))
     for units in (*config.dense, num_classes):
@@ -191,8 +199,13 @@ def _quads(units: int, bits: WeightBits) -> tuple[int, int]:
     return (quads, 0) if bits == 8 else (quads % 2, quads // 2)
 
 
+def _of_each(config: TrainingConfig, bits: Bits) -> Bits:
+    """Bits of each recurrent layer."""
+    return bits * config.num_layers if len(bits) == 1 else bits
+
+
 def _is_narrow(config: TrainingConfig, bits: WeightBits) -> bool:
-    """True if the recurrent layers have weights of 4 bits, and so a kernel of their own. A layer that has two quads
+    """True if a recurrent layer has weights of 4 bits, and so a kernel of their own. A layer that has two quads
     side by side nowhere has 8 bits."""
     return bits == 4 and config.hidden_size > QUAD
 
@@ -230,7 +243,7 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
     return 4 * words32 + 2 * (_even(features) + front + layers + scratch)
 
 
-def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: WeightBits = 8) -> Counter[str]:
+def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: Bits = (8,)) -> Counter[str]:
     """Amounts of work of one window, by name. The runtime does the same work for any data."""
     work: Counter[str] = Counter()
     samples, inputs, raw = contract.window_length, contract.num_features, True
@@ -257,19 +270,19 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
             work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
         samples = outputs
     units = config.hidden_size
-    cell = f"{config.cell}_4_bits" if _is_narrow(config, bits) else config.cell
     rows_of = units if config.cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
-    for _ in range(config.num_layers):
+    for of_layer in _of_each(config, bits):
+        cell = f"{config.cell}_4_bits" if _is_narrow(config, of_layer) else config.cell
         work[f"{cell}_step"] += samples
         work[f"{cell}_unit"] += samples * rows_of
-        quads, pairs = _quads(units, bits)
+        quads, pairs = _quads(units, of_layer)
         work[f"{cell}_state_quad"] += samples * rows_of * quads
         if pairs:
             work[f"{cell}_state_pair"] += samples * rows_of * pairs
         if raw:
             work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
         else:
-            quads, pairs = _quads(inputs, bits)
+            quads, pairs = _quads(inputs, of_layer)
             work[f"{cell}_quad"] += samples * rows_of * quads
             if pairs:
                 work[f"{cell}_pair"] += samples * rows_of * pairs

@@ -82,11 +82,11 @@ def config_of(point: Point, data: SearchData, *, source: str) -> RunConfig:
 
 def _quantization(candidate: Candidate) -> QuantizationConfig:
     """The bits of a candidate, with the agreement of float and integer model that its choice asked for."""
-    if candidate.bits == 8:
+    if candidate.bits == (8,):
         return QuantizationConfig()
     least = candidate.least_agreement
     return QuantizationConfig(
-        weight_bits=(candidate.bits,), min_agreement_rate=least, max_macro_f1_loss=round(1 - least, 3)
+        weight_bits=candidate.bits, min_agreement_rate=least, max_macro_f1_loss=round(1 - least, 3)
     )
 
 

@@ -17,7 +17,7 @@ from edge_seq.trials.where import Where, check_where, workers_of
 from edge_seq.trials.worker import installed_version
 from edge_seq.tuning.choice import choose, front_of
 from edge_seq.tuning.config import SearchConfig
-from edge_seq.tuning.cost import NetworkCost, costs_on, network_cost
+from edge_seq.tuning.cost import BOTH_BITS, NetworkCost, costs_on, network_cost
 from edge_seq.tuning.data import SearchData, open_search_data
 from edge_seq.tuning.points import write_points
 from edge_seq.tuning.references import references_of
@@ -80,6 +80,7 @@ def search(
             own_steps=data.can_change_preprocessing,
             compandings=data.compandings,
             dense_windows=data.has_denser_windows,
+            bits_by_layer=BOTH_BITS in target.flash,
         ),
         cost=cost,
         fits=partial(within, config=config),

@@ -6,7 +6,7 @@ import hashlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -40,6 +40,8 @@ MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolu
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 MOST_STEPS_BESIDE_LSTM = 800  # of other cells, whose steps take three to five times as long (docs/results/search.md)
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
+FourBits = Literal["all", "first", "second"]
+_BITS: Mapping[FourBits | None, tuple[WeightBits, ...]] = {None: (8,), "all": (4,), "first": (4, 8), "second": (8, 4)}
 # Share of windows on which float and integer model give the same label. A point below it is chosen only if all are.
 # Weights of 4 bits change labels for the better and for the worse (docs/results/search.md): the integer model's own
 # score decides.
@@ -53,7 +55,8 @@ class Candidate(Result):
 
     Attributes:
         cell, hidden_size, num_layers: recurrent layers.
-        four_bits: True for weights of 4 bits on states, instead of 8.
+        four_bits: recurrent layers whose weights on states have 4 bits, instead of 8: ``all`` or, of two, one of them;
+            None for none.
         front: convolutions before them, units/stride of each, or ``none``.
         pooling: readout.
         preprocessing: step of the sensor contract.
@@ -72,7 +75,7 @@ class Candidate(Result):
     cell: CellName = "lstm"
     hidden_size: int = 16
     num_layers: int = 1
-    four_bits: bool = field(default=False, metadata=written(unless_false=True))
+    four_bits: FourBits | None = field(default=None, metadata=written(unless_none=True))
     front: str = "none"
     pooling: Pooling = "mean"
     preprocessing: PreprocessingStep = "none"
@@ -98,25 +101,30 @@ class Candidate(Result):
         return f"{self.cell}-{self.hidden_size}-{digest[:12]}"
 
     @property
-    def bits(self) -> WeightBits:
-        """Bits of the recurrent layers' weights on states."""
-        return 4 if self.four_bits else 8
+    def bits(self) -> tuple[WeightBits, ...]:
+        """Bits of the recurrent layers' weights on states, one number for all layers or one for each.
+
+        >>> Candidate(num_layers=2, four_bits="second").bits, Candidate(num_layers=2, four_bits="all").bits
+        ((8, 4), (4,))
+        """
+        return _BITS[self.four_bits]
 
     @property
     def least_agreement(self) -> float:
         """Least share of windows on which its float and its integer model give the same label."""
-        return LEAST_AGREEMENT[self.bits]
+        return LEAST_AGREEMENT[min(self.bits)]
 
     @property
     def network(self) -> str:
         """The network in words.
 
-        >>> Candidate("gru", 24, front="16/2", pooling="mean_max", four_bits=True).network
+        >>> Candidate("gru", 24, front="16/2", pooling="mean_max", four_bits="all").network
         'conv 16 stride 2, gru 24 of 4 bits, mean and largest of states'
         """
         conv = "".join(f"conv {units} stride {stride}, " for units, stride in FRONTS[self.front])
         layers = f"{self.cell} {self.hidden_size}" + (f" x {self.num_layers}" if self.num_layers > 1 else "")
-        layers += " of 4 bits" * self.four_bits
+        if self.four_bits is not None:
+            layers += " of 4 bits" if self.four_bits == "all" else f" ({self.four_bits} of 4 bits)"
         return f"{conv}{layers}, {POOLING_TEXTS[self.pooling]}"
 
     @property
@@ -246,6 +254,8 @@ class Space:
         take no longer than those of others."""
         if not suits(candidate.front, candidate.window_length):
             candidate = replace(candidate, front=self._nearest_front(candidate))
+        if candidate.num_layers == 1 and candidate.four_bits in ("first", "second"):
+            candidate = replace(candidate, four_bits="all" if candidate.four_bits == "first" else None)
         if candidate.front != "none":
             gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
             candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
@@ -321,6 +331,7 @@ def space_of(
     own_steps: bool,
     compandings: Sequence[int] = (),
     dense_windows: bool = False,
+    bits_by_layer: bool = True,
 ) -> Space:
     """What a search on recordings with a sensor contract may choose.
 
@@ -331,6 +342,7 @@ def space_of(
         compandings: numbers of bits that suit the data, in order; tried beside none where the preprocessing may be
             changed.
         dense_windows: True if training windows may begin more often than scored ones.
+        bits_by_layer: True if one of two layers may have weights of 4 bits.
     """
     lengths = config.window_lengths or (contract.window_length,)
     rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
@@ -343,7 +355,7 @@ def space_of(
             "cell": config.cells,
             "hidden_size": (8, 12, 16, 24, 32, 48, 64),
             "num_layers": (1, 2),
-            "four_bits": (False, True),
+            "four_bits": tuple(_BITS) if bits_by_layer else (None, "all"),
             "front": tuple(front for front in FRONTS if any(suits(front, length) for length in lengths)),
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,

@@ -190,7 +190,7 @@ def fit_and_score(
         return Scored(of_float, None, None)
     model = from_training(result, name="searched", labels=labels)
     streams = learnt.counts[spread(len(learnt.labels), CALIBRATION_WINDOWS)]
-    quantized = quantize(model, calibrate(model, np.asarray(streams)), (candidate.bits,))
+    quantized = quantize(model, calibrate(model, np.asarray(streams)), candidate.bits)
     of_int = int_logits(quantized, scored.counts).argmax(axis=1)
     return Scored(of_float, _by_group(scored, of_int, len(labels)), float((of_int == predictions).mean()))
 

@@ -25,12 +25,12 @@ from edge_seq.ir.kind_names import CELL_NAMES, WeightBits
 from edge_seq.pipeline.choosing.untrained import measure_network
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training.config import TrainingConfig
-from edge_seq.tuning.cost import TABLE, TargetCosts, context_bytes, costs_on, parts_of, weight_bytes, work_of
+from edge_seq.tuning.cost import TABLE, Bits, TargetCosts, context_bytes, costs_on, parts_of, weight_bytes, work_of
 from firmware_export.toolchain.target import load_target
 
 LABELS = ("a", "b", "c", "d")
 CONV = {"kind": "conv", "units": 8, "kernel": 5, "stride": 2, "activation": "tanh"}
-SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits], ...] = (
+SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits | Bits], ...] = (
     *(
         (channels, "none", {"cell": cell, **options}, 8)
         for cell in CELL_NAMES
@@ -58,6 +58,11 @@ SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits], ...] = (
             (3, {"hidden_size": 12, "num_layers": 2, "pooling": "mean"}),
             (3, {"hidden_size": 48, "front": [CONV | {"units": 16}], "pooling": "mean"}),
         )
+    ),
+    *(
+        (3, "none", {"cell": cell, "num_layers": 2, "hidden_size": units}, bits)
+        for cell in CELL_NAMES
+        for units, bits in ((20, (4, 8)), (40, (8, 4)))
     ),
     (3, "none", {"front": [CONV | {"units": 16}], "pooling": "mean"}, 8),
     (6, "none", {"front": [CONV | {"units": 32, "stride": 4}], "pooling": "mean"}, 8),
@@ -94,8 +99,9 @@ def fit(target_name: str, *, say: Callable[[str], None]) -> TargetCosts:
     codes: list[tuple[tuple[str, ...], float]] = []
     works: list[tuple[dict[str, int], int]] = []
     bases, unit = set(), ""
-    for index, (channels, step, options, bits) in enumerate(SHAPES):
-        config = TrainingConfig.model_validate(options)
+    for index, (channels, step, options, given) in enumerate(SHAPES):
+        bits: Bits = given if isinstance(given, tuple) else (given,)
+        config = TrainingConfig.model_validate({"hidden_size": 16, "pooling": "mean", **options})
         contract = contract_of(channels, step, SAMPLES[index % len(SAMPLES)])
         found = measure_network(config, contract, LABELS, target, bits)
         assert found.sizes is not None

@@ -22,7 +22,7 @@ _LOUDNESS = 300  # standard deviation of the counts
 
 
 def untrained_model(
-    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], bits: WeightBits = 8
+    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], bits: tuple[WeightBits, ...] = (8,)
 ) -> IntModel:
     """Make the integer model of a configuration with untrained weights from a fixed seed.
 
@@ -30,7 +30,7 @@ def untrained_model(
         config: shape of the network.
         contract: sensor contract with the window length T.
         labels: K class names.
-        bits: bits of the recurrent layers' weights on states.
+        bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
     """
     from edge_seq.frontends.from_torch import from_torch
     from edge_seq.training.untrained import untrained_weights
@@ -48,11 +48,15 @@ def untrained_model(
         dense_activations=(config.dense_activation,) * len(config.dense),
     )
     noise = np.random.default_rng(0).normal(0, _LOUDNESS, (4, contract.window_length, contract.num_channels))
-    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)), (bits,))
+    return quantize(model, calibrate(model, np.rint(noise).astype(np.int16)), bits)
 
 
 def measure_network(
-    config: TrainingConfig, contract: SensorContract, labels: tuple[str, ...], target: Target, bits: WeightBits = 8
+    config: TrainingConfig,
+    contract: SensorContract,
+    labels: tuple[str, ...],
+    target: Target,
+    bits: tuple[WeightBits, ...] = (8,),
 ) -> Measurement:
     """Build the network of a configuration for a target, and count its instructions.
 
@@ -61,7 +65,7 @@ def measure_network(
         contract: sensor contract with the window length T.
         labels: K class names.
         target: chip to build for.
-        bits: bits of the recurrent layers' weights on states.
+        bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing.

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
-from edge_seq.ir.kind_names import WeightBits
 from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
-from edge_seq.tuning.cost import context_bytes, costs_on, known_targets, network_cost, weight_bytes
+from edge_seq.tuning.cost import Bits, context_bytes, costs_on, known_targets, network_cost, weight_bytes
 from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.emission.layout import pack_model
@@ -24,6 +23,8 @@ from firmware_export.toolchain.target import MissingToolError, load_target
 pytest.importorskip("torch")
 LABELS = ("a", "b", "c", "d", "e")
 CONV = {"kind": "conv", "units": 10, "kernel": 3, "stride": 2}
+EIGHT: Bits = (8,)
+FOUR: Bits = (4,)
 Options = dict[str, Any]
 
 
@@ -36,21 +37,28 @@ def contract_of(channels: int, samples: int, step: str = "none") -> SensorContra
 @pytest.mark.parametrize(
     ("channels", "step", "options", "bits"),
     [
-        (3, "none", {"cell": "gru", "hidden_size": 7}, 8),
-        (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}, 4),
-        (2, "none", {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]}, 4),
-        (3, "none", {"cell": "rnn", "hidden_size": 5, "pooling": "flatten"}, 4),
-        (2, "none", {"cell": "gru", "hidden_size": 3, "pooling": "flatten", "dense": [9, 6], "front": [CONV]}, 4),
+        (3, "none", {"cell": "gru", "hidden_size": 7}, EIGHT),
+        (5, "difference", {"cell": "fastgrnn", "hidden_size": 10, "num_layers": 2, "pooling": "mean_max"}, FOUR),
+        (
+            2,
+            "none",
+            {"cell": "lstm", "hidden_size": 9, "front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]},
+            (4,),
+        ),
+        (3, "none", {"cell": "rnn", "hidden_size": 5, "pooling": "flatten"}, FOUR),
+        (2, "none", {"cell": "gru", "hidden_size": 3, "pooling": "flatten", "dense": [9, 6], "front": [CONV]}, FOUR),
         (
             3,
             "remove_gravity",
             {"cell": "rnn", "hidden_size": 6, "dense": [7], "front": [CONV] * 2, "pooling": "max"},
-            8,
+            EIGHT,
         ),
+        (3, "none", {"cell": "lstm", "hidden_size": 12, "num_layers": 2}, (8, 4)),
+        (2, "none", {"cell": "gru", "hidden_size": 20, "num_layers": 2, "front": [CONV]}, (4, 8)),
     ],
 )
 def test_bytes_of_weights_and_context_are_those_of_the_export(
-    channels: int, step: str, options: Options, bits: WeightBits, tmp_path: Path
+    channels: int, step: str, options: Options, bits: Bits, tmp_path: Path
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 12, step)
     model = untrained_model(config, contract, LABELS, bits)
@@ -71,7 +79,7 @@ def test_a_cost_of_4_bits_that_was_not_measured_is_not_guessed() -> None:
     config, known = TrainingConfig(), costs_on("cortex_m4")
     without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "lstm_4_bits"})
     with pytest.raises(ConfigError, match="the cost of lstm with weights of 4 bits on this target is not known"):
-        network_cost(config, contract_of(3, 12), len(LABELS), without, bits=4)
+        network_cost(config, contract_of(3, 12), len(LABELS), without, bits=FOUR)
 
 
 @pytest.mark.parametrize(("part", "text"), [("companding", "companding 5"), ("magnitude", "magnitude")])
@@ -87,20 +95,27 @@ def test_a_cost_of_preprocessing_that_was_not_measured_is_not_guessed(part: str,
 @pytest.mark.parametrize(
     ("channels", "step", "options", "bits"),
     [
-        (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}, 8),
-        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, 8),
-        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, 4),
-        (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}, 8),
-        (6, "remove_gravity, shift 6, magnitude", {"cell": "gru", "hidden_size": 20, "pooling": "mean"}, 8),
-        (3, "difference, magnitude, companding 3", {"cell": "rnn", "hidden_size": 16, "pooling": "max"}, 8),
-        (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}, 8),
-        (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}, 8),
-        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]}, 8),
-        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"activation": "tanh"}]}, 4),
+        (4, "none", {"cell": "lstm", "hidden_size": 20, "pooling": "mean_max"}, EIGHT),
+        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, EIGHT),
+        (6, "none", {"cell": "gru", "hidden_size": 28, "pooling": "mean"}, FOUR),
+        (3, "remove_gravity", {"cell": "fastgrnn", "hidden_size": 40, "pooling": "max"}, EIGHT),
+        (6, "remove_gravity, shift 6, magnitude", {"cell": "gru", "hidden_size": 20, "pooling": "mean"}, EIGHT),
+        (3, "difference, magnitude, companding 3", {"cell": "rnn", "hidden_size": 16, "pooling": "max"}, EIGHT),
+        (3, "difference, companding 3", {"cell": "lstm", "hidden_size": 12, "pooling": "mean"}, EIGHT),
+        (3, "difference", {"cell": "rnn", "hidden_size": 18, "num_layers": 2, "pooling": "last"}, EIGHT),
+        (
+            6,
+            "none",
+            {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"units": 16, "kernel": 5, "stride": 4}]},
+            EIGHT,
+        ),
+        (6, "none", {"cell": "lstm", "hidden_size": 24, "front": [CONV | {"activation": "tanh"}]}, FOUR),
+        (3, "none", {"cell": "lstm", "hidden_size": 20, "num_layers": 2}, (4, 8)),
+        (3, "none", {"cell": "gru", "hidden_size": 20, "num_layers": 2}, (8, 4)),
     ],
 )
 def test_cost_of_networks_that_were_not_fitted_is_within_some_percent_of_the_measured_one(
-    channels: int, step: str, options: Options, bits: WeightBits, target: str
+    channels: int, step: str, options: Options, bits: Bits, target: str
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 64, step)
     try:

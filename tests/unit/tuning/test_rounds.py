@@ -248,7 +248,7 @@ def test_the_choice_is_the_cheapest_point_near_the_best_and_says_why() -> None:
     assert "is the best within the limits" in best.why
     only = choose([replace(points[3], number=1)], tolerance=0.0, unit="instructions", limits=Limits())
     assert "agree on 97.0 % of the windows of a fold only" in only.why
-    narrow = replace(points[3], candidate=replace(points[3].candidate, four_bits=True))
+    narrow = replace(points[3], candidate=replace(points[3].candidate, four_bits="all"))
     assert choose([*points[:3], narrow], tolerance=0.0, unit="instructions", limits=Limits()).number == 4
 
 
@@ -301,6 +301,19 @@ def test_sizes_that_are_none_are_refused() -> None:
     for text in ("much", "-3", "0"):
         with pytest.raises(ConfigError, match=r"--max-ram .* is no number of bytes; give for example 8kB"):
             parse_bytes(text, "--max-ram")
+
+
+def test_a_layer_each_has_weights_of_4_or_8_bits() -> None:
+    space = space_of(SearchConfig(), CONTRACT, own_steps=False)
+    drawn = [space.random(np.random.default_rng(seed)) for seed in range(200)]
+    assert {one.bits for one in drawn if one.num_layers == 2} == {(8,), (4,), (4, 8), (8, 4)}
+    assert {one.bits for one in drawn if one.num_layers == 1} == {(8,), (4,)}
+    assert Candidate(num_layers=2, four_bits="second").network == ("lstm 16 x 2 (second of 4 bits), mean of states")
+    assert Candidate(num_layers=2, four_bits="first").least_agreement == 0.95
+    fewer = space_of(
+        SearchConfig(), CONTRACT, own_steps=False, bits_by_layer=False
+    )  # on a target that was not measured
+    assert fewer.choices["four_bits"] == (None, "all")
 
 
 def test_options_out_of_range_and_unknown_targets_are_refused() -> None:

@@ -79,7 +79,7 @@ def test_a_search_gives_a_front_a_choice_and_other_classifiers(made: Made) -> No
 
 def test_a_point_of_4_bits_is_quantized_so_and_by_what_its_choice_asked_for(made: Made) -> None:
     data, point = open_search_data(made.config), made.result.points[0]
-    narrow = dataclasses.replace(point, candidate=dataclasses.replace(point.candidate, four_bits=True))
+    narrow = dataclasses.replace(point, candidate=dataclasses.replace(point.candidate, four_bits="all"))
     of_8, of_4 = (config_of(one, data, source="source.toml").quantization for one in (point, narrow))
     assert (of_8.weight_bits, of_8.min_agreement_rate, of_8.max_macro_f1_loss) == ((8,), 0.99, 0.005)
     assert (of_4.weight_bits, of_4.min_agreement_rate, of_4.max_macro_f1_loss) == ((4,), 0.95, 0.05)
