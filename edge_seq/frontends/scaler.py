@@ -32,6 +32,8 @@ def parse_numbers(text: str, option: str) -> tuple[float, ...]:
     (0.1, -2.0, 9.81)
     """
     try:
+        if "_" in text or not text.isascii():  # float takes 1_5 for 15, and digits of all scripts
+            raise ValueError(text)
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise ConfigError(

@@ -56,8 +56,8 @@ def warm_up_of(waits: NDArray[np.integer[Any]], horizon: int) -> WarmUp:
         waits: int [N], N at least 1; 0 where there was none within the horizon.
         horizon: samples that were run after each reset.
 
-    >>> warm_up_of(np.array([70, 80, 0]), 100)
-    WarmUp(restarts=3, median=75.0, p95=79.5, worst=None, never=0.3333333333333333, horizon=100)
+    >>> warm_up_of(np.array([70, 80, 90, 0]), 100)
+    WarmUp(restarts=4, median=80.0, p95=89.0, worst=None, never=0.25, horizon=100)
     """
     found = waits[waits > 0]
     if not len(found):

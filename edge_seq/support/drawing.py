@@ -45,9 +45,9 @@ def plain_figures(style: Mapping[str, Any] | None = None) -> Iterator[Any]:
     Args:
         style: more matplotlib settings (rcParams).
 
-    >>> with plain_figures() as new_figure:  # doctest: +SKIP
+    >>> with plain_figures() as new_figure:
     ...     figure = new_figure(figsize=(4, 3))
-    ...     figure.subplots().set_title("$ of a name")
+    ...     _ = figure.subplots().set_title("$ of a name")
     ...     save(figure, Path("name.png"), dpi=110)
     """
     import matplotlib

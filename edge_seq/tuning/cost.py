@@ -113,8 +113,8 @@ def network_cost(
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
-    >>> network_cost(TrainingConfig(hidden_size=16), contract, 4, costs_on("cortex_m4")).weight_bytes
-    1752
+    >>> network_cost(TrainingConfig(hidden_size=16, pooling="mean"), contract, 4, costs_on("cortex_m4")).weight_bytes
+    2008
     """
     parts = parts_of(config, contract, bits)
     for part, what in _NOT_EVERYWHERE.items():

@@ -151,10 +151,8 @@ def test_the_commands_of_a_folder_make_the_same_folder_again(small: Small, tmp_p
     ok("evaluate", run, "--stream", "--tolerance-s", "1")
     ok("export", run, "--blob", "little", "--package", "cmake", "--onnx", "portable")
     ok("sign", run, "--new-key", key)
-    targets = ("--target", "boards/ours.toml", "--target", "cortex_m4")
-    ok("verify", run, *FEW, *targets, "--key", "release.pub.pem", cwd=tmp_path)
-    ok("measure", run, *targets, "--max-stack", "4096", cwd=tmp_path)
-    ok("robustness", run, "--sweep", "noise", "--no-plot")
+    ok("verify", run, *FEW, "--target", "boards/ours.toml", "--key", "release.pub.pem", cwd=tmp_path)
+    ok("measure", run, "--target", "boards/ours.toml", "--max-stack", "4096", "--steps", "300", cwd=tmp_path)
     ok("evidence", run, "--out", tmp_path / "evidence", "--key", key)
     index = json.loads((tmp_path / "evidence" / "evidence.json").read_text())
     assert "failed" not in {claim["status"] for claim in index["claims"]}

@@ -190,8 +190,9 @@ def test_a_scaler_that_cannot_be_read_is_refused(name: str, content: bytes, mess
 def test_a_scaler_that_does_not_fit_is_refused(mean: Any, scale: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         scaler_in_counts(CONTRACT, mean, scale)
-    with pytest.raises(ConfigError, match="expected numbers with commas between them"):
-        parse_numbers("1,x", "--mean")
+    for text in ("1,x", "1_5,2", "\uff11,2", ""):  # float takes the second for 15, and digits of all scripts
+        with pytest.raises(ConfigError, match="expected numbers with commas between them"):
+            parse_numbers(text, "--mean")
 
 
 def test_features_far_from_unit_scale_are_a_warning_with_numbers() -> None:
