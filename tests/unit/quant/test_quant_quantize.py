@@ -196,6 +196,15 @@ def test_input_shift(scale: float, limit: int, shift: int) -> None:
     assert quantize(model, calibration).number_format.input_shift == (shift,)
 
 
+def test_companded_features_are_not_shifted() -> None:
+    """They have the range that they need, even if the calibration saw small ones only."""
+    for companding, shift in ((None, 9), (3, 0)):
+        model = random_float_model(spec("rnn", 2, channels=1, companding=companding), amplitude=0.01)
+        normalisation = replace(model.number_format.normalisation, mean=(0.0,), scale=(1.0,))
+        model = replace(model, number_format=replace(model.number_format, normalisation=normalisation))
+        assert quantize(model, calibration_of(model, feature_limit=(40,))).number_format.input_shift == (shift,)
+
+
 def test_rows_without_weights() -> None:
     """Zero weights are valid, as in a pruned unit or an untrained head."""
     model = random_float_model(spec("lstm", 3))
