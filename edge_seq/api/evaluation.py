@@ -111,6 +111,5 @@ def evaluate(
 
 def _note(model: object, data: Data, side: str) -> SplitNote:
     """Note of the split, with a warning where the model was trained again on the validation windows."""
-    trained = model if isinstance(model, TrainedModel) else model.trained if isinstance(model, QuantizedModel) else None
-    inner = trained.trained if isinstance(trained, TrainedModel) else trained
-    return data.note if inner is None or inner.again is None else learnt_too(data.note, side)
+    trained = model.trained if isinstance(model, TrainedModel | QuantizedModel) else None
+    return data.note if trained is None or trained.again is None else learnt_too(data.note, side)

@@ -11,7 +11,6 @@ import typer
 from edge_seq.cli.output import (
     JsonOption,
     SetOption,
-    percent,
     print_json,
     print_line,
     print_tables,
@@ -72,9 +71,7 @@ def command(
             resolved,
             target=chosen,
             progress=lambda what: update(1, 1, note=what),
-            epoch_progress=lambda done, epochs, record: update(
-                done, epochs, note=f"validation macro-F1 {percent(record.validation_macro_f1)}"
-            ),
+            epoch_progress=lambda done, epochs, record: update(done, epochs, note=record.note(done)),
         )
     if as_json:
         print_json({"run": str(out), **result.to_dict()})

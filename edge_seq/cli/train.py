@@ -152,9 +152,7 @@ def command(
             epoch_progress=lambda runs, done, epochs, record: update(
                 runs * epochs + done,
                 epochs * seeds,
-                note="on training and validation windows"
-                if done > record.epoch
-                else f"validation macro-F1 {percent(record.validation_macro_f1)}",
+                note=record.note(done),
             ),
         )
     if as_json:

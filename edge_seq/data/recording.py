@@ -100,6 +100,8 @@ def join_windows(parts: Sequence[Windows]) -> Windows:
     >>> join_windows([one, one]).groups.tolist()
     ['a', 'b', 'a', 'b']
     """
+    if len(parts) == 1:
+        return parts[0]
     of_samples = [part.sample_labels for part in parts if part.sample_labels is not None]
     return Windows(
         counts=join([part.counts for part in parts]),

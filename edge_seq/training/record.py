@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from edge_seq.support.figure_text import percent
+
 
 @dataclass(frozen=True)
 class EpochRecord:
@@ -17,6 +19,12 @@ class EpochRecord:
     validation_accuracy: float | None
     validation_macro_f1: float | None
     seconds: float = dataclasses.field(compare=False)
+
+    def note(self, done: int) -> str:
+        """What a progress bar says of the epoch, when so many are done with those of an earlier training."""
+        if done > self.epoch:
+            return "on training and validation windows"
+        return f"validation macro-F1 {percent(self.validation_macro_f1)}"
 
 
 @dataclass(frozen=True)

@@ -222,7 +222,7 @@ def _commands(run: RunFolder, figures: RunFigures, *, signed: bool) -> tuple[str
 def _import_again(command: str, run: RunFolder) -> str:
     """The command of an import, which names the folder of its day: with the run's folder, and the files without theirs.
 
-    >>> _import_again("edge-seq import /tmp/net.onnx --out old --data /tmp/car.toml", RunFolder(Path("runs/car")))
+    >>> _import_again("edge-seq import there/net.onnx --out old --data there/car.toml", RunFolder(Path("runs/car")))
     'edge-seq import net.onnx --out runs/car --data car.toml'
     """
     words = shlex.split(command)
