@@ -184,7 +184,7 @@ def _start(start: Path | None, point: int | None, config: Path | None) -> tuple[
 
 
 def _print_summary(out: Path, resolved: RunConfig, summary: TrainingSummary) -> None:
-    from edge_seq.pipeline.advice import few_steps_warning
+    from edge_seq.pipeline.advice import few_steps_warning, mixing_note
 
     rows = [[side, str(summary.windows[side]), str(summary.groups[side])] for side in summary.windows]
     print_table(f"{summary.dataset}: windows by side of the split", ["side", "windows", "groups"], rows)
@@ -208,5 +208,6 @@ def _print_summary(out: Path, resolved: RunConfig, summary: TrainingSummary) -> 
     if summary.again is not None:
         print_line(f"then {summary.again.text()}")
     warning = few_steps_warning(summary.optimiser_steps, resolved)
-    print_line(f"{summary.optimiser_steps:,} optimiser steps" if warning is None else f"WARNING: {warning}")
+    print_line(f"{summary.optimiser_steps:,} optimiser steps{mixing_note(summary.mixup, resolved)}")
+    print_warning(warning)
     print_line(f"next: edge-seq quantize {shlex.quote(str(out))}")

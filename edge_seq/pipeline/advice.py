@@ -23,16 +23,6 @@ def training_accuracy(model: FloatModel, train: Windows) -> float:
     return float((float_logits(model, seen.counts).argmax(axis=1) == seen.labels).mean())
 
 
-def steps_of(windows: int, config: RunConfig) -> int:
-    """Number of optimiser steps of a training that does not stop early.
-
-    >>> from edge_seq.pipeline.config import load_config
-    >>> steps_of(1000, load_config(None, ["training.epochs=40", "training.batch_size=128"]))
-    320
-    """
-    return config.training.epochs_for(windows) * -(-windows // config.training.batch_size)
-
-
 def more_steps(config: RunConfig) -> str:
     """Options that give a training as many steps as it takes to judge the data."""
     smaller = max(8, config.training.batch_size // 4)
@@ -50,6 +40,22 @@ def few_steps_warning(steps: int, config: RunConfig) -> str | None:
         f"only {steps} optimiser steps, which is often too few to learn the classes (below {FEW_OPTIMISER_STEPS}): try "
         f"{more_steps(config)}"
     )
+
+
+def mixing_note(mixup: float | None, config: RunConfig) -> str:
+    """What ``training.mixup = "auto"`` came to, to stand behind the number of steps; nothing where it was given.
+
+    >>> from edge_seq.pipeline.config import load_config
+    >>> mixing_note(0.2, load_config(None)), mixing_note(0.2, load_config(None, ["training.mixup=0.2"]))
+    (', windows mixed (training.mixup: 0.2 by default)', '')
+    >>> mixing_note(0.0, load_config(None))
+    '; windows are not mixed below 1,000 steps (training.mixup)'
+    """
+    if config.training.mixup != "auto":
+        return ""
+    if mixup:
+        return f", windows mixed (training.mixup: {mixup:g} by default)"
+    return f"; windows are not mixed below {FEWEST_STEPS:,} steps (training.mixup)"
 
 
 def agreement_warning(agreement: float, least: float, *, side: str) -> str | None:
@@ -117,7 +123,7 @@ def advise(
         )
     if not lines:
         return ()
-    steps = steps_of(training_windows, config)
+    steps = config.training.steps_for(training_windows)
     if steps < FEW_OPTIMISER_STEPS:
         lines.append(f"more optimiser steps than {steps}: {more_steps(config)}")
     if contract.preprocessing.step == "none":

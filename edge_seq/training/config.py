@@ -11,6 +11,7 @@ from edge_seq.ir.model import Readout
 from edge_seq.support.tables import StrictTable
 
 FEWEST_EPOCHS, FEWEST_STEPS = 40, 1000  # of a training whose number of epochs is not given
+MIXUP = 0.2  # of a training with so many steps; shorter ones lose by it (docs/results/search.md)
 
 
 class AugmentationConfig(StrictTable):
@@ -127,7 +128,7 @@ class TrainingConfig(StrictTable):
         label_smoothing: probability mass spread over all classes.
         mixup: alpha of mixup (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"); 0 turns it off. Each
             window of a batch is mixed with another one of it, a share of Beta(alpha, alpha) and the rest, and so is
-            the loss.
+            the loss. ``auto`` takes 0.2 in trainings of at least 1,000 steps, and 0 in shorter ones, which lose by it.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
         seed: seed of every random choice.
@@ -157,7 +158,7 @@ class TrainingConfig(StrictTable):
     weight_average_decay: float = Field(default=0.0, ge=0, lt=1)
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
-    mixup: float = Field(default=0.2, ge=0, le=10)
+    mixup: Annotated[float, Field(ge=0, le=10)] | Literal["auto"] = "auto"
     augmentation: AugmentationConfig = AugmentationConfig()
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -173,6 +174,26 @@ class TrainingConfig(StrictTable):
             return self.epochs
         steps = -(-windows // self.batch_size)  # of an epoch
         return max(FEWEST_EPOCHS, -(-FEWEST_STEPS // max(steps, 1)))
+
+    def steps_for(self, windows: int) -> int:
+        """Number of optimiser steps of a training that learns from so many windows and does not stop early.
+
+        >>> TrainingConfig(epochs=40, batch_size=128).steps_for(1000)
+        320
+        """
+        return self.epochs_for(windows) * -(-windows // self.batch_size)
+
+    def mixup_for(self, windows: int) -> float:
+        """Alpha of mixup in a training that learns from so many windows; 0 for none.
+
+        >>> TrainingConfig().mixup_for(1000), TrainingConfig(epochs=40).mixup_for(1000)
+        (0.2, 0.0)
+        >>> TrainingConfig(epochs=40, mixup=0.4).mixup_for(1000)
+        0.4
+        """
+        if self.mixup == "auto":
+            return MIXUP if self.steps_for(windows) >= FEWEST_STEPS else 0.0
+        return self.mixup
 
     def with_distance(self) -> TrainingConfig:
         """The same network with the dense layer of a model of one class: two units for each value that is read out.

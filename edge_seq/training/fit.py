@@ -139,8 +139,9 @@ def fit(
                         "train from the start"
                     ) from error
         weights = class_weights(targets, num_classes) if config.class_weights == "balanced" else None
+        alpha = config.mixup_for(len(train.labels))
         while len(run.history) < config.epochs_for(len(train.labels)) and not _is_stalled(run, config):
-            record = _epoch(run, train, targets, validation, weights, num_classes, config, augmenter)
+            record = _epoch(run, train, targets, validation, weights, num_classes, config, augmenter, alpha)
             if checkpoint_path is not None:
                 save_checkpoint(checkpoint_path, _snapshot(run), config=config, fingerprint=fingerprint)
             if progress is not None:
@@ -242,11 +243,13 @@ def _epoch(
     num_classes: int,
     config: TrainingConfig,
     augmenter: Augmenter | None,
+    mixup: float,
 ) -> EpochRecord:
     """Train for one epoch, validate, and keep the weights if they are the best so far.
 
     Args:
         targets: int64 [B], or [B, T] for a loss after each sample.
+        mixup: alpha of mixup; 0 for none.
     """
     started = time.perf_counter()
     epoch = len(run.history) + 1
@@ -262,7 +265,7 @@ def _epoch(
         if augmenter is not None:
             x = augment(x, augmenter, generator)
         soft = None if train.teacher_logits is None else train.teacher_logits[batch]
-        total_loss += _optimise(run, x, targets[batch], soft, rate, weights, config) * len(batch)
+        total_loss += _optimise(run, x, targets[batch], soft, rate, weights, config, mixup) * len(batch)
         _average(run, step, config.weight_average_decay)
     train_loss = total_loss / len(train.x)
     if not math.isfinite(train_loss):
@@ -288,17 +291,19 @@ def _optimise(
     rate: float,
     weights: Tensor | None,
     config: TrainingConfig,
+    mixup: float,
 ) -> float:
     """Do one step of the optimiser on targets int64 [B] or [B, T]. Returns the loss before the step.
 
     Args:
         soft: float32 [B, K], a teacher's logits; None without a teacher.
+        mixup: alpha of mixup; 0 for none.
     """
     for group in run.optimizer.param_groups:
         group["lr"] = rate
     others = None
-    if config.mixup > 0:
-        share = torch.distributions.Beta(config.mixup, config.mixup).sample()
+    if mixup > 0:
+        share = torch.distributions.Beta(mixup, mixup).sample()
         others = torch.randperm(len(x))
         x = share * x + (1 - share) * x[others]
     if targets.ndim == 2 and isinstance(run.module, SequenceClassifier):

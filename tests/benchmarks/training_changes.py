@@ -5,15 +5,18 @@
 The table after the source holds fields of a candidate that differ from LSTM 32 with the mean and largest state. Every
 change is trained with the same seeds on the same folds. A line has the mean over the seeds with its deviation, and the
 mean difference to the training without a change with its standard error. The test part is not used. Changes that did
-not help live here alone; the others are options of the training or of the sensor contract.
+not help live here alone; the others are options of the training or of the sensor contract. ``--work`` keeps each score,
+so that the same command goes on where it was interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
@@ -26,6 +29,7 @@ from torch import Tensor
 from edge_seq.data.recording import Windows, select_windows
 from edge_seq.ir.contract import SensorContract
 from edge_seq.scores.metrics import confusion_matrix, macro_f1
+from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training import fit, loop
 from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
@@ -78,6 +82,7 @@ AUGMENTED: Mapping[str, Callable[[Tensor], Tensor]] = {
 }
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "mixup": {"mixup": 0.2},
+    "magnitude_and_mixup": {"mixup": 0.2},
     "more_mixup": {"mixup": 0.4},
     "average": {"weight_average_decay": 0.99},
     "label_smoothing": {"label_smoothing": 0.1},
@@ -137,18 +142,18 @@ class Trainer:
     """Trains and scores a candidate with changes; a teacher of a fold is asked once."""
 
     def __init__(self, data: SearchData) -> None:
-        self._data = data
+        self.data = data
         self._teachers: dict[tuple[str, int], NDArray[np.float32]] = {}
 
     def score(self, candidate: Candidate, change: str, seed: int) -> float:
         """Macro-F1 of all folds together."""
-        if change == "magnitude":
+        if change.startswith("magnitude"):
             candidate = replace(candidate, magnitude=True)
-        classes = len(self._data.labels)
+        classes = len(self.data.labels)
         total = np.zeros((classes, classes), np.int64)
-        contract = candidate.contract(self._data.contract)
-        for fold in range(self._data.folds):
-            part = self._data.part(fold, contract)
+        contract = candidate.contract(self.data.contract)
+        for fold in range(self.data.folds):
+            part = self.data.part(fold, contract)
             config = candidate.training(
                 contract, windows=len(part.train.labels), steps=candidate.steps, seed=100 * seed + fold
             ).model_copy(update=dict(OPTIONS.get(change, {})))
@@ -165,7 +170,7 @@ class Trainer:
         if change not in TEACHER_CHANGES:
             return None
         if (change, fold) not in self._teachers:
-            classes = len(self._data.labels)
+            classes = len(self.data.labels)
             self._teachers[change, fold] = (
                 out_of_fold(windows, contract, classes)
                 if change == "forest_and_rocket"
@@ -181,17 +186,34 @@ def main() -> None:
     parser.add_argument("candidate")
     parser.add_argument("changes", nargs="*", choices=[*CHANGES, []], help="default: all")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--work", type=Path, help="folder in which scores are kept")
     given = parser.parse_args()
     data = open_search_data(make_search_config(given.source))
     candidate = candidate_of(given.candidate, data)
     trainer = Trainer(data)
-    plain = [trainer.score(candidate, "none", seed) for seed in range(given.seeds)]
+
+    def scores(change: str) -> list[float]:
+        return [_kept(trainer, candidate, change, seed, given.work) for seed in range(given.seeds)]
+
+    plain = scores("none")
     print(f"{candidate.network}; {candidate.options}: {_spread(plain)}", flush=True)  # noqa: T201
     for change in given.changes or CHANGES:
-        found = [trainer.score(candidate, change, seed) for seed in range(given.seeds)]
+        found = scores(change)
         by = [100 * (one - other) for one, other in zip(found, plain, strict=True)]
         error = stdev(by) / len(by) ** 0.5 if len(by) > 1 else float("nan")
         print(f"{change}: {_spread(found)}, {mean(by):+.1f} ± {error:.1f}", flush=True)  # noqa: T201
+
+
+def _kept(trainer: Trainer, candidate: Candidate, change: str, seed: int, work: Path | None) -> float:
+    """The score of a training that was done before, or of one that is done now."""
+    if work is None:
+        return trainer.score(candidate, change, seed)
+    place = work / f"{trainer.data.aside.dataset.name}-{candidate.key}-{change}-{seed}.json"
+    if not place.is_file():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(place, json_text(trainer.score(candidate, change, seed)))
+    score: float = json.loads(place.read_text("utf-8"))
+    return score
 
 
 def _spread(scores: list[float]) -> str:

@@ -178,7 +178,8 @@ def test_a_decision_stage_is_chosen_exported_verified_and_taken_out_again(small:
     learnt = edge_seq("decide", small.run, *options)  # its last training learns the validation recordings
     assert (learnt.code, "train it with --set training.learn_from=train" in " ".join(learnt.err.split())) == (2, True)
     run = tmp_path / "run"
-    ok("train", small.run / "config.toml", "--out", run, "--set", "training.learn_from=train")
+    trained = ok("train", small.run / "config.toml", "--out", run, "--set", "training.learn_from=train").out
+    assert re.search(r"\d+ optimiser steps; windows are not mixed below 1,000 steps", trained)
     ok("quantize", run)
     summary = ok("decide", run, *options, "--json").json
     assert json.loads((run / "decision.json").read_text()) == summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from edge_seq.data.recording import SIDES, Windows
-from edge_seq.pipeline.advice import steps_of, training_accuracy
+from edge_seq.pipeline.advice import training_accuracy
 from edge_seq.pipeline.config import RunConfig
 from edge_seq.pipeline.leak import MeasuredLeak, try_to_measure_leak
 from edge_seq.pipeline.learning.train import LearntAgain, Trained
@@ -30,6 +30,7 @@ class TrainingSummary(Result):
         groups: Number of groups by side of the split.
         best_epoch: Epoch whose weights were kept, counted from 1.
         optimiser_steps: Number of steps of the optimiser, had the training not stopped early.
+        mixup: Alpha of mixup; 0 for none, None in a record that does not say it.
         temperature: Temperature that was fitted on validation windows.
         training_accuracy: Accuracy of the float model on at most 1,000 training windows.
         history: Record of each epoch of the training beside the validation windows.
@@ -50,6 +51,7 @@ class TrainingSummary(Result):
     groups: dict[str, int]
     best_epoch: int
     optimiser_steps: int
+    mixup: float | None = field(default=None, metadata=written(unless_none=True))
     temperature: Temperature
     training_accuracy: float
     history: tuple[EpochRecord, ...]
@@ -80,7 +82,8 @@ def summarise_training(trained: Trained, data: PreparedData, config: RunConfig) 
         windows={side: 0 if windows is None else len(windows.labels) for side, windows in sides.items()},
         groups={side: 0 if windows is None else len(set(windows.groups.tolist())) for side, windows in sides.items()},
         best_epoch=result.best_epoch,
-        optimiser_steps=steps_of(learnt_windows(data), config),
+        optimiser_steps=config.training.steps_for(learnt_windows(data)),
+        mixup=config.training.mixup_for(learnt_windows(data)),
         temperature=trained.temperature,
         training_accuracy=training_accuracy(trained.model, data.train),
         history=result.history,

@@ -130,6 +130,7 @@ def train_model(
 
     require_torch("train")
     epochs = config.epochs_for(learnt_windows(data))
+    config = config.model_copy(update={"mixup": config.mixup_for(learnt_windows(data))})  # the same in both trainings
     if data.one_class is not None:
         model, result, fitted = train_one_class(
             data,

@@ -157,6 +157,20 @@ def test_mixup_mixes_windows_and_their_losses(label_every: str, contract: Sensor
     assert result.history[0].train_loss == pytest.approx(share * of_first + (1 - share) * of_others, rel=1e-5)
 
 
+@pytest.mark.parametrize(("epochs", "same_as"), [(4, 0.2), (3, 0.0)])  # 8 and 6 steps
+def test_only_a_long_training_mixes_windows_by_itself(
+    epochs: int, same_as: float, contract: SensorContract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_seq.training.config.FEWEST_STEPS", 8)
+    windows = _changing_windows(64, 1)
+    by_itself, told, other = (
+        train(windows, None, contract, 2, _config(keep="last", epochs=epochs, mixup=mixup))
+        for mixup in ("auto", same_as, 0.2 - same_as)
+    )
+    _assert_same(by_itself, told)
+    assert by_itself.history[0].train_loss != other.history[0].train_loss
+
+
 def test_resuming_with_other_labels_of_samples_is_refused(tmp_path: Path, contract: SensorContract) -> None:
     windows = _changing_windows(64, 1)
     assert windows.sample_labels is not None

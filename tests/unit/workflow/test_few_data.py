@@ -11,7 +11,7 @@ from edge_seq.compare.config import load_compare_config
 from edge_seq.compare.data import open_source
 from edge_seq.data.window_file import load_windows
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
-from edge_seq.pipeline.advice import advise, few_steps_warning, steps_of
+from edge_seq.pipeline.advice import advise, few_steps_warning
 from edge_seq.pipeline.config import DataConfig, QuantizationConfig, load_config, quote
 from edge_seq.pipeline.data_check import check_data
 from edge_seq.pipeline.prepare import TIME_WARNING, prepare_dataset, split_note
@@ -45,17 +45,17 @@ def test_options_that_do_not_go_with_blocks_of_time(other: str, message: str) ->
 
 def test_few_steps_are_warned_of_with_what_to_type() -> None:
     config = load_config(None, ["training.epochs=10", "training.batch_size=64"])
-    steps = steps_of(630, config)
+    steps = config.training.steps_for(630)
     assert steps == 10 * 10
     warning = few_steps_warning(steps, config)
     assert warning is not None
     assert "only 100 optimiser steps" in warning
     assert "--set training.epochs=0 for at least 1,000 steps" in warning
     assert "--set training.batch_size=16" in warning
-    assert steps_of(630, load_config(None, ["training.epochs=50", "training.batch_size=64"])) >= 500
+    assert load_config(None, ["training.epochs=50", "training.batch_size=64"]).training.steps_for(630) >= 500
     assert few_steps_warning(500, config) is None
     for windows in (1, 100, 630, 5000):
-        assert few_steps_warning(steps_of(windows, load_config(None, [])), config) is None
+        assert few_steps_warning(load_config(None, []).training.steps_for(windows), config) is None
 
 
 CONTRACT = SensorContract(10.0, (Channel("ax", "g", 100.0, 4.0),), 50, 25)
