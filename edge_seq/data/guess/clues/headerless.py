@@ -16,6 +16,7 @@ from edge_seq.data.readers.clock import is_date
 from edge_seq.data.readers.text.dialect import CLOCK
 
 _SHORTEST_RUN = 4  # rows of a class, on average
+_SHORTEST_RISE = 20  # rows from one start of a clock to the next, on average
 _RUNS = 50  # a column whose value stays for so many rows on average says who or what, not how it moves
 
 
@@ -131,7 +132,7 @@ def _is_time(look: Look, name: str) -> bool:
     values = look.numbers[name]
     falls = np.flatnonzero(np.diff(values) < 0)
     first = values[: int(falls[0]) + 1] if falls.size else values
-    return len(first) > 20 and rises(first)
+    return len(first) > _SHORTEST_RISE and rises(first) and falls.size * _SHORTEST_RISE <= len(values)
 
 
 def _is_group(look: Look, name: str) -> bool:
