@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +20,7 @@ from edge_seq.support.errors import DataError
 
 MANY_COLUMNS = 24
 _FEW_CHANNELS = 12
+_STEPS = (1, 2, 3, 6, 9)  # columns from one sample of an axis to the next
 MOST_CODES = 64  # of classes in a column beside windows
 _NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 
@@ -193,7 +195,7 @@ def is_window_per_row(look: Look) -> bool:
 def _rows_are_samples(look: Look) -> bool:
     """True if a value resembles the one above it more than those beside it, as in a table of many sensors."""
     rows = _first_rows(look)
-    return len(rows) > 2 and 2 * float(np.nanmean(np.abs(np.diff(rows, axis=0)))) < min(_apart(rows).values())
+    return len(rows) > 2 and 2 * float(np.nanmean(np.abs(np.diff(rows, axis=0)))) < min(_apart(rows, _STEPS).values())
 
 
 def refuse_class_beside_windows(look: Look) -> None:
@@ -224,7 +226,9 @@ def refuse_class_beside_windows(look: Look) -> None:
 
 def samples_apart(look: Look) -> int:
     """Number of columns in turn in a row of windows: the distance at which values resemble each other most."""
-    apart = _apart(_first_rows(look))
+    rows = _first_rows(look)
+    width = rows.shape[1]
+    apart = _apart(rows, [step for step in _STEPS if width % step == 0 and width // step >= 4])
     best = min(apart.values())
     return next(step for step in apart if apart[step] <= 1.2 * best)
 
@@ -233,8 +237,6 @@ def _first_rows(look: Look) -> NDArray[np.float64]:
     return np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
 
 
-def _apart(rows: NDArray[np.float64]) -> dict[int, float]:
-    """Mean difference of values of a row that are so many columns apart; one column, if nothing else divides them."""
-    width = rows.shape[1]
-    usable = [step for step in (1, 2, 3, 6, 9) if width % step == 0 and width // step >= 4]
-    return {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}
+def _apart(rows: NDArray[np.float64], steps: Sequence[int]) -> dict[int, float]:
+    """Mean difference of values of a row that are so many columns apart."""
+    return {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in steps}
