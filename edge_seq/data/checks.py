@@ -15,6 +15,7 @@ from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ContractError, DataError
 from edge_seq.support.figure_text import counted
 
+WILD = 10.0  # times full scale: no sensor of that range gives such a value
 _ROUNDING = 1e-6  # relative; time columns are decimal numbers with few digits
 
 

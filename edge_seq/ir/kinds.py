@@ -396,6 +396,11 @@ def narrow_bits(layer: Layer[IntRows]) -> WeightBits:
     return 4 if all((fill_lower_halves(array) == array).all() for array in narrow) else 8
 
 
+def last_column_stands_alone(layer: Layer[IntRows], columns: int) -> bool:
+    """True if the last wide column is stored without a paired zero: in a GRU with an odd number of columns above 1."""
+    return isinstance(layer, Gru) and columns % 2 == 1 and columns > 1
+
+
 def input_size(layer: Layer[FloatRows]) -> int:
     """Number of inputs of a float layer, I."""
     return max(int(rows.weight_input.shape[1]) for rows in row_groups(layer).values())

@@ -16,8 +16,18 @@ from edge_seq.ir.contract import Normalisation, SensorContract, contract_to_dict
 from edge_seq.ir.decision import DecisionStage, UnknownDistance
 from edge_seq.ir.front import Conv, FrontLayer, outputs_of, settings_of
 from edge_seq.ir.kind_names import Pooling, Statistic, WeightBits
-from edge_seq.ir.kinds import Dense, Layer, arrays_of, constants_of, hidden_size, narrow_bits, row_groups
-from edge_seq.ir.rows import QUAD, FloatRows, IntRows, Rows, operand_columns, padded
+from edge_seq.ir.kinds import (
+    Dense,
+    Layer,
+    arrays_of,
+    constants_of,
+    hidden_size,
+    kind_of,
+    last_column_stands_alone,
+    narrow_bits,
+    row_groups,
+)
+from edge_seq.ir.rows import BLOCK_ROWS, BYTES_OF_A_ROW, QUAD, FloatRows, IntRows, Rows, operand_columns, padded
 from edge_seq.support.results import to_plain, written
 
 LabelEvery = Literal["window", "sample"]
@@ -356,18 +366,35 @@ def without_decision(model: IntModel) -> IntModel:
 
 
 def deployed_bytes(model: IntModel) -> int:
-    """Size of all arrays of an integer model in flash, bytes: weights padded to quads, biases, multipliers, and the
-    centroids and radii of a distance."""
+    """Size of all arrays of an integer model in flash, bytes: weights, biases and multipliers as packed (SPEC.md,
+    section 12), which pads them to words, quads and blocks of four rows, and the centroids and radii of a distance."""
     distance = None if model.readout.decision is None else model.readout.decision.unknown_distance
-    of_distance = 0 if distance is None else distance.num_bytes
-    saved: int = sum(
-        len(array) * QUAD * (array.shape[1] // (2 * QUAD))  # every second quad is left out
-        for layer in model.layers
-        if narrow_bits(layer) == 4
-        for rows in row_groups(layer).values()
-        for array in (rows.narrow_input, rows.narrow_hidden)
-    )
-    return sum(int(array.nbytes) for array in named_arrays(model).values()) - saved + of_distance
+    total = 0 if distance is None else distance.num_bytes
+    for cell in model.layers:
+        groups, bits = [*row_groups(cell).values()], narrow_bits(cell)
+        total += sum(_packed_bytes(rows, bits=bits, rows_together=BLOCK_ROWS // len(groups)) for rows in groups)
+        if last_column_stands_alone(cell, groups[0].wide.shape[1]):
+            total -= 2 * 2 * hidden_size(cell)  # three weights and one zero, where pairs would have three zeros
+        arrays = constants_of(cell)
+        for constant in kind_of(cell).constants:
+            array = arrays[constant.name]
+            total += array.itemsize * (padded(array.size) if constant.per_unit else array.size)
+    for layer in model.front:
+        if isinstance(layer, Conv):
+            total += _packed_bytes(layer.rows, inputs=layer.kernel)
+    return total + sum(_packed_bytes(rows) for rows in (*(layer.rows for layer in model.dense), model.head))
+
+
+def _packed_bytes(rows: IntRows, *, bits: WeightBits = 8, rows_together: int = BLOCK_ROWS, inputs: int = 1) -> int:
+    """Bytes of packed rows; the wide weights of each of ``inputs`` inputs are padded to pairs."""
+    wide = inputs * 2 * (-(-rows.wide.shape[1] // inputs // 2) * 2)
+    narrow = 0
+    for array in (rows.narrow_input, rows.narrow_hidden):
+        left_out = array.shape[1] // (2 * QUAD) if bits == 4 else 0  # every second quad
+        narrow += array.shape[1] - QUAD * left_out
+    count = -(-len(rows.bias) // rows_together) * rows_together
+    total: int = count * (wide + narrow + BYTES_OF_A_ROW)
+    return total
 
 
 def canonical_json(data: Any) -> str:

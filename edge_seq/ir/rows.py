@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUAD = 4  # size of a group of operands and narrow weights: two fine, then two coarse
+BLOCK_ROWS = 4  # rows that are packed and computed together
+BYTES_OF_A_ROW = 6  # bias and multiplier
 
 
 @dataclass(frozen=True)

@@ -124,13 +124,13 @@ def _check_values(table: dict[str, Any]) -> None:
 
 
 def load_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
+    """Read a TOML file. A byte order mark before it, as some editors write, is no part of it.
 
     Raises:
         OSError: see :func:`read_bytes`.
         ValueError: see :func:`parse_toml`, or it is not UTF-8.
     """
-    return parse_toml(read_text(path))
+    return parse_toml(read_text(path, "utf-8-sig"))
 
 
 def load_tensors(path: Path) -> tuple[Tensors, dict[str, str]]:

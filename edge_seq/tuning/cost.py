@@ -18,14 +18,12 @@ from edge_seq.ir.contract import SensorContract
 from edge_seq.ir.kind_names import CELL_NAMES, WeightBits
 from edge_seq.ir.kinds import kind_named
 from edge_seq.ir.model import Readout
-from edge_seq.ir.rows import QUAD, padded
+from edge_seq.ir.rows import BLOCK_ROWS, BYTES_OF_A_ROW, QUAD, padded
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.results import Result
 from edge_seq.training.config import FrontConfig, TrainingConfig
 
 TABLE = Path(__file__).with_name("costs.json")
-ROWS_TOGETHER = 4  # rows of a block of packed weights
-BYTES_OF_A_ROW = 6  # bias and multiplier
 
 
 Bits = tuple[WeightBits, ...]
@@ -185,7 +183,7 @@ def weight_bytes(config: TrainingConfig, contract: SensorContract, num_classes: 
 
 
 def _rows(count: int, bytes_of_weights: int) -> int:
-    return (count + -count % ROWS_TOGETHER) * (bytes_of_weights + BYTES_OF_A_ROW)
+    return (count + -count % BLOCK_ROWS) * (bytes_of_weights + BYTES_OF_A_ROW)
 
 
 def _even(count: int) -> int:
@@ -216,11 +214,11 @@ def _recurrent(cell: str, units: int, inputs: int, *, raw: bool, bits: WeightBit
     of_input = 2 * _even(inputs) if raw else QUAD * sum(_quads(inputs, bits))
     if cell == "gru":
         alone = raw and inputs % 2 == 1 and inputs > 1  # three gates share the words of the last column
-        seen = 3 * 2 * (inputs - 1) + 2 * ROWS_TOGETHER if alone else 3 * of_input
+        seen = 3 * 2 * (inputs - 1) + 2 * BLOCK_ROWS if alone else 3 * of_input
         return units * (seen + 3 * of_state + 4 * BYTES_OF_A_ROW)
     if cell == "lstm":
         return units * 4 * (of_input + of_state + BYTES_OF_A_ROW)
-    extra = 0 if cell == "rnn" else 8 + 4 * (units + -units % ROWS_TOGETHER)  # zeta and nu, offsets of the gate
+    extra = 0 if cell == "rnn" else 8 + 4 * (units + -units % BLOCK_ROWS)  # zeta and nu, offsets of the gate
     return _rows(units, of_input + of_state) + extra
 
 
@@ -257,8 +255,8 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
     for layer in config.front:
         outputs = steps_of(layer, samples)
         if layer.kind == "conv":
-            words = layer.kernel * (_even(inputs) // 2 if raw else padded(inputs) // ROWS_TOGETHER)
-            blocks = -(-layer.units // ROWS_TOGETHER)
+            words = layer.kernel * (_even(inputs) // 2 if raw else padded(inputs) // BLOCK_ROWS)
+            blocks = -(-layer.units // BLOCK_ROWS)
             work["conv_input"] += samples
             work["conv_output"] += outputs
             work["conv_block"] += outputs * blocks
@@ -293,9 +291,9 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
     sees = padded(units) * Readout(config.pooling).parts(samples)
     if config.pooling == "flatten":
         work["flatten_step"] += samples
-        work["flatten_block"] += samples * -(-(*config.dense, num_classes)[0] // ROWS_TOGETHER)
+        work["flatten_block"] += samples * -(-(*config.dense, num_classes)[0] // BLOCK_ROWS)
     for rows in (*config.dense, num_classes):
-        work["head_quad"] += -(-rows // ROWS_TOGETHER) * (sees // ROWS_TOGETHER)
+        work["head_quad"] += -(-rows // BLOCK_ROWS) * (sees // BLOCK_ROWS)
         sees = padded(rows)
     return work
 

@@ -34,7 +34,7 @@ from edge_seq.workflow.folder import (
     writes_to_run,
     writing,
 )
-from firmware_export.emission.blob import ByteOrder, choose_byte_order
+from firmware_export.emission.blob import ByteOrder, choose_byte_order, is_blob, read_blob
 from firmware_export.packages.common.registry import check_packages
 from firmware_export.toolchain.host import read_manifest
 
@@ -287,7 +287,7 @@ def inspect_path(path: Path) -> ModelDescription:
     """Describe a run folder (its integer model, else its float model), a saved model or an exported ONNX file.
 
     Raises:
-        ModelError: the path holds none of them, or the file is damaged.
+        ModelError: the path holds none of them, the file is damaged, or it is a blob, which has no description.
     """
     if path.is_dir():
         run = RunFolder(path)
@@ -307,5 +307,12 @@ def inspect_path(path: Path) -> ModelDescription:
             labels=exported.labels,
             contract=exported.contract,
             readout=exported.readout,
+        )
+    if is_blob(path):
+        blob = read_blob(path)
+        raise ModelError(
+            f"inspecting {path.name}: it is a blob of the model {blob.model_hash[:16]}, for "
+            f"{blob.byte_order}-endian processors: {len(blob.content):,} bytes that a firmware loads. What it was "
+            "exported from says more: edge-seq inspect RUN"
         )
     return describe(load_model(path))

@@ -23,7 +23,7 @@ from edge_seq.ir.model import IntModel, model_hash
 from edge_seq.ir.rows import IntRows
 from edge_seq.ir.verify import verify
 from edge_seq.support.errors import ConfigError, ModelError
-from edge_seq.support.opening import read_bytes
+from edge_seq.support.opening import open_regular, read_bytes
 from firmware_export.emission.constants import constant_arrays
 from firmware_export.emission.emit import constants_checksums, contract_texts, require_golden_of
 from firmware_export.emission.golden import GoldenVectors
@@ -171,6 +171,15 @@ class Blob:
     content: bytes
     model_hash: str
     byte_order: ByteOrder
+
+
+def is_blob(path: Path) -> bool:
+    """True if a file can be read and begins as a blob does."""
+    try:
+        with open_regular(path) as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False
 
 
 def read_blob(path: Path) -> Blob:

@@ -11,7 +11,7 @@ from typing import Any
 from edge_seq.ir.c_names import why_reserved
 from edge_seq.ir.contract import contract_to_dict
 from edge_seq.ir.front import Conv, settings_of
-from edge_seq.ir.kinds import kind_of, narrow_bits
+from edge_seq.ir.kinds import kind_of, last_column_stands_alone, narrow_bits
 from edge_seq.ir.model import IntFormat, IntModel, model_hash, readout_to_dict
 from edge_seq.ir.range_proof import range_bounds
 from edge_seq.ir.rows import QUAD, padded
@@ -34,7 +34,6 @@ from firmware_export.emission.layout import (
     front_numbers,
     front_pad,
     front_step,
-    last_column_stands_alone,
     pack_model,
 )
 from firmware_export.emission.tanh_source import TABLE_BYTES

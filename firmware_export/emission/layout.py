@@ -15,12 +15,11 @@ from typing_extensions import assert_never
 
 from edge_seq.arithmetic.fixed_point import mean_reciprocal
 from edge_seq.ir.front import Conv, TimePool
-from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, narrow_bits
+from edge_seq.ir.kinds import FastGrnn, Gru, Layer, Lstm, Rnn, last_column_stands_alone, narrow_bits
 from edge_seq.ir.model import IntModel
-from edge_seq.ir.rows import QUAD, IntRows, effective_weights
+from edge_seq.ir.rows import BLOCK_ROWS, BYTES_OF_A_ROW, QUAD, IntRows, effective_weights
 
-BLOCK_ROWS = 4
-BLOCK_BYTES = BLOCK_ROWS * (4 + 2)
+BLOCK_BYTES = BLOCK_ROWS * BYTES_OF_A_ROW
 
 Int16 = NDArray[np.int16]
 
@@ -106,11 +105,6 @@ def _pack_lstm(cell: Lstm[IntRows]) -> PackedRows:
         _by_gates(gates, lambda rows: narrow_words(rows.narrow_hidden)),
     ]
     return PackedRows(_in_order_of_use(parts), _columns(gates, "bias"), _columns(gates, "multiplier"))
-
-
-def last_column_stands_alone(layer: Layer[IntRows], columns: int) -> bool:
-    """True if the last wide column is stored without a paired zero: in a GRU with an odd number of columns above 1."""
-    return isinstance(layer, Gru) and columns % 2 == 1 and columns > 1
 
 
 def _pack_gru(cell: Gru[IntRows]) -> PackedRows:

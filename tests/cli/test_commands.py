@@ -16,7 +16,10 @@ import safetensors.numpy
 from typer.testing import CliRunner
 
 from edge_seq.cli.app import app
+from edge_seq.ir.model import model_hash
+from edge_seq.ir.serialize import load_int_model
 from edge_seq.pipeline.advice import agreement_warning
+from edge_seq.pipeline.exports import render_blobs
 from tests.cli.conftest import Small, edge_seq, ok
 
 COMMANDS = (
@@ -327,6 +330,22 @@ def test_inspect_shows_a_run_a_model_and_an_export(small: Small) -> None:
     text = ok("inspect", small.run).out
     assert "range proof" in text
     assert "10 Hz" in text
+
+
+def test_inspect_says_that_a_file_is_a_blob_and_what_to_inspect(small: Small, tmp_path: Path) -> None:
+    model = load_int_model(small.run / "model.int.safetensors")
+    (content,) = render_blobs(model, np.zeros((1, model.contract.window_length, 3), np.int16), ("big",)).values()
+    blob = tmp_path / "of_a_run.bin"
+    blob.write_bytes(content)
+    result = edge_seq("inspect", blob)
+    assert result.code == 2
+    assert (
+        f"inspecting of_a_run.bin: it is a blob of the model {model_hash(model)[:16]}, for big-endian processors"
+        in result.err
+    )
+    assert "edge-seq inspect RUN" in result.err
+    blob.write_bytes(content[:-1])
+    assert "it is damaged or cut" in edge_seq("inspect", blob).err
 
 
 def test_inspect_refuses_a_folder_without_a_model(tmp_path: Path) -> None:

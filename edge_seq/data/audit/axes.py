@@ -8,8 +8,9 @@ from itertools import permutations, product
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.audit.facts import Facts
+from edge_seq.data.audit.facts import Axis, Facts
 from edge_seq.data.audit.finding import Finding, Severity, some
+from edge_seq.data.checks import WILD
 from edge_seq.data.source import DataSource
 from edge_seq.data.units import GRAVITY_IN
 from edge_seq.ir.contract import Unit
@@ -158,7 +159,28 @@ def _beyond(facts: Sequence[Facts], source: DataSource) -> list[Finding]:
                     bad,
                 )
             )
+        limit = WILD * channel.full_scale
+        wild = [(one.name, _extreme(one.axes[index])) for one in facts if abs(_extreme(one.axes[index])) > limit]
+        if wild and not bad:
+            names = tuple(name for name, _ in wild)
+            worst = max((value for _, value in wild), key=abs)
+            found.append(
+                Finding(
+                    "full scale",
+                    "warning",
+                    f"channel {channel.name}: {worst:.4g} {channel.unit} is more than {WILD:g} times full_scale "
+                    f"{channel.full_scale:g} {channel.unit}, which no sensor of that range gives, in "
+                    f"{counted(len(names), 'recording')} ({some(names)}). It is read as full scale; look for a torn "
+                    "line or a lost byte there, and correct the file or leave it out",
+                    names,
+                )
+            )
     return found
+
+
+def _extreme(axis: Axis) -> float:
+    """Value of the largest magnitude."""
+    return max(axis.lowest, axis.highest, key=abs)
 
 
 def _units(facts: Sequence[Facts], source: DataSource, triple: Triple) -> list[Finding]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from edge_seq.data.checks import find_gaps
+from edge_seq.data.checks import WILD, find_gaps
 from edge_seq.data.readers.signals import Signal
 from edge_seq.data.resample import resample, rows_at
 from edge_seq.data.source import DataSource
@@ -74,9 +74,11 @@ class WindowSampler:
         self._random = np.random.default_rng(SEED)
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._total = self._kept = 0
+        self._largest = WILD * np.array([channel.full_scale for channel in source.channels])
 
     def add(self, signal: Signal) -> None:
-        """Draw from the windows of a recording at the rate. Windows with missing values are left out."""
+        """Draw from the windows of a recording at the rate. Windows with missing values are left out, and values far
+        beyond full scale, which would hide all others, are cut."""
         starts, codes = windows_of(signal, self._source)
         if not starts.size:
             return
@@ -89,6 +91,7 @@ class WindowSampler:
             self._total += 1
             if priority >= cell.limit or not np.isfinite(values := windows[start].T).all():
                 continue
+            values = np.clip(values, -self._largest, self._largest)
             at_s = start / rate_hz if signal.time_s is None else float(signal.time_s[start] - signal.time_s[0])
             cell.drawn.append(_Drawn(priority, self._total, signal.name, start, at_s, values.astype(np.float32)))
             self._kept += 1

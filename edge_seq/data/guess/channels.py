@@ -110,7 +110,7 @@ def _channel(column: str, scale: dict[str, Any], columns: Sequence[str], in_sens
     """Table of a channel; its name is that of the column without the unit, and with the sensor if needed."""
 
     def short(name: str) -> str:
-        return without_unit(sensor_of(name)[1] if in_sensors else name)
+        return without_unit(sensor_of(name)[1] if in_sensors else name).replace("*", "")
 
     own = short(column)
     if sum(short(one) == own for one in columns) > 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ from edge_seq.data.units import conversion_factor
 from edge_seq.support.figure_text import counted
 
 _MOST_MISSING = 0.05
+_FEWEST_GESTURES, _LENGTHS_OF_GESTURES, _LONGEST_GESTURE_S = 20, 1.15, 10.0  # recordings that may be one gesture each
 # A side has a fifth of the samples, a window of them apart from others; a fifth may be in parts of two recordings.
 _WINDOWS_IN_ONE_STRETCH, _WINDOWS_IN_STRETCHES, _SHORTEST_WINDOW = 12, 22, 16
 
@@ -37,6 +39,12 @@ def windows_and_groups(draft: Draft) -> None:
         else:
             fields["on_short"] = "skip"
             draft.said.append('recordings shorter than a window are left out (on_short = "skip")')
+    elif gesture := _gesture_length(draft, lengths):
+        draft.said.append(
+            f"a window of {fields['window_length'] / rate:.3g} s, though recordings last {gesture / rate:.3g} s and "
+            "hold one label each: if each is one gesture, take a window over all of it (window_length = "
+            f"{gesture}, window_stride = {gesture})"
+        )
     if draft.gaps:
         fields["on_gap"], fields["on_short"] = "split", "skip"
         draft.said.append(
@@ -71,6 +79,16 @@ def windows_and_groups(draft: Draft) -> None:
                 "is between them (recording_break)"
             )
     draft.said.append(f"windows of {fields['window_length']} samples, every {fields['window_stride']}")
+
+
+def _gesture_length(draft: Draft, lengths: Sequence[int]) -> int:
+    """Shortest usual length of recordings that are all about as long, a few windows, as gestures are; 0 for others."""
+    one_label_each = sum(map(len, draft.stretches.values())) == len(lengths)
+    if "row_is_window" in draft.fields or len(lengths) < _FEWEST_GESTURES or not one_label_each:
+        return 0
+    low, high = np.quantile(lengths, [0.02, 0.98])
+    alike = high <= _LENGTHS_OF_GESTURES * low and low <= _LONGEST_GESTURE_S * draft.fields["sample_rate_hz"]
+    return int(low) if alike and low > draft.fields["window_length"] else 0
 
 
 def _longest_window(lengths: Sequence[int]) -> int:
@@ -147,6 +165,15 @@ def _allow_still_axes(draft: Draft) -> None:
 
 
 def _lengths(draft: Draft) -> list[int]:
-    if "recording_column" in draft.fields:
+    """Numbers of samples of the recordings, as far as the rows that were looked at show them."""
+    column = draft.fields.get("recording_column")
+    if column is None:
+        return [n for look in draft.looks for n in (look.segments or (look.rows,))]
+    if draft.sensor is not None:  # a sample is in several rows
         return []
-    return [n for look in draft.looks for n in (look.segments or (look.rows,))]
+    found: list[int] = []
+    for look in draft.looks:
+        names = look.texts.get(column) or look.numbers.get(column, np.empty(0)).tolist()
+        rows = list(Counter(names).values())
+        found += rows if look.rows == len(names) else rows[:-1]  # the last one may go on
+    return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from edge_seq.support.figure_text import counted
 from edge_seq.support.opening import parse_json, read_bytes, read_text
 
 MOST_EXCLUDED = 50
+_NUMBER = re.compile(r"\d+")
 
 
 def name_of(path: Path, found: Found) -> str:
@@ -46,8 +49,25 @@ def look_at_all(draft: Draft) -> None:
             unreadable.append((path, error))
     if not draft.looks:
         raise unreadable[0][1]
+    depths = {len(look.path.parts) for look in draft.looks}
+    notes = [path for path, _ in unreadable if found.reader.name == "csv" and len(path.parts) not in depths]
+    if notes:
+        draft.found = found = replace(
+            found,
+            files=tuple(path for path in found.files if path not in notes),
+            passed_over=(
+                *found.passed_over,
+                *(
+                    (path.relative_to(found.root).as_posix(), "no table, and not where the recordings are")
+                    for path in notes
+                ),
+            ),
+        )
     for path, why in unreadable:
-        draft.problems.append(f"{path.name} cannot be read: {why}")
+        if path not in notes:
+            draft.problems.append(f"{path.name} cannot be read: {why}")
+    if found.reader.name in ("npz", "npy", "mat", "hdf5"):
+        draft.looks = named_alike(draft.looks)
     common = Counter(look.columns for look in draft.looks).most_common(1)[0][0]
     apart = [look for look in draft.looks if not set(common) & set(look.columns) and not _is_headerless(look)]
     if apart and found.is_folder:
@@ -59,15 +79,49 @@ def look_at_all(draft: Draft) -> None:
     strange = [look for look in others if not set(common) <= set(look.columns) or _is_headerless(look)]
     if strange:
         names = [look.path.name for look in strange]
+        shared = [name for name in common if all(name in look.columns for look in strange)]
+        or_less = f", or keep only the channels that all files have ({', '.join(shared[:8])})" if shared else ""
         draft.problems.append(
             f"{len(strange)} of {counted(len(draft.looks), 'file')} ({', '.join(names[:4])}) have other columns "
             f"({', '.join(strange[0].columns[:8])}) than the rest ({', '.join(common[:8])}); leave them out with "
-            "`exclude`"
+            f"`exclude`{or_less}"
         )
     draft.looks = [look for look in draft.looks if look not in strange]
     first = draft.looks[0]
     draft.header = f"{first.path.name}: {first.header}; columns {', '.join(first.columns[:12])}" + (
         f" and {len(first.columns) - 12} more" if len(first.columns) > 12 else ""
+    )
+
+
+def named_alike(looks: Sequence[Look]) -> list[Look]:
+    """Put ``*`` for a number that all columns of a file share, where files name their columns after themselves.
+
+    In the bearing data of CWRU, for example, ``X118_DE_time`` is beside ``X119_DE_time`` of the next file.
+    """
+    columns = [look.columns for look in looks]
+    if len(set(columns)) < 2:
+        return list(looks)
+    shared = [set.intersection(*(set(_NUMBER.findall(name)) for name in one)) for one in columns]
+    renamed = [{name: _without(name, own) for name in one} for one, own in zip(columns, shared, strict=True)]
+    patterns = Counter(tuple(one.values()) for one in renamed)
+    if patterns.most_common(1)[0][1] <= Counter(columns).most_common(1)[0][1]:
+        return list(looks)
+    return [_renamed(look, names) for look, names in zip(looks, renamed, strict=True)]
+
+
+def _without(name: str, numbers: set[str]) -> str:
+    """Put ``*`` for some numbers in a name."""
+    return _NUMBER.sub(lambda found: "*" if found[0] in numbers else found[0], name)
+
+
+def _renamed(look: Look, names: Mapping[str, str]) -> Look:
+    return replace(
+        look,
+        columns=tuple(names[one] for one in look.columns),
+        numbers={names[one]: values for one, values in look.numbers.items()},
+        texts={names[one]: values for one, values in look.texts.items()},
+        distinct={names[one]: values for one, values in look.distinct.items()},
+        largest={names[one]: value for one, value in look.largest.items()},
     )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.guess.clues.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
 from edge_seq.data.guess.clues.times import rises
@@ -18,6 +20,7 @@ from edge_seq.support.errors import DataError
 
 MANY_COLUMNS = 24
 _FEW_CHANNELS = 12
+_STEPS = (1, 2, 3, 6, 9)  # columns from one sample of an axis to the next
 MOST_CODES = 64  # of classes in a column beside windows
 _NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 
@@ -178,14 +181,21 @@ def _texts(
 
 
 def is_window_per_row(look: Look) -> bool:
-    """True if a text file without a header has very many columns, all of numbers."""
+    """True if a text file without a header has very many columns, all of numbers, and its rows are no samples."""
     return (
         look.dialect is not None
         and not look.dialect.has_header
         and len(look.columns) >= MANY_COLUMNS
         and len(look.numbers) == len(look.columns)
         and not any(rises(look.numbers[name]) for name in look.columns[:2])
+        and not _rows_are_samples(look)
     )
+
+
+def _rows_are_samples(look: Look) -> bool:
+    """True if a value resembles the one above it more than those beside it, as in a table of many sensors."""
+    rows = _first_rows(look)
+    return len(rows) > 2 and 2 * float(np.nanmean(np.abs(np.diff(rows, axis=0)))) < min(_apart(rows, _STEPS).values())
 
 
 def refuse_class_beside_windows(look: Look) -> None:
@@ -202,6 +212,7 @@ def refuse_class_beside_windows(look: Look) -> None:
             is_class = bool((np.nan_to_num(values) % 1 == 0).all()) and len(np.unique(values)) <= MOST_CODES
             others = [one for key, one in look.numbers.items() if key != name]
             is_class &= not any((np.nan_to_num(one) % 1 == 0).all() for one in others)
+            is_class &= len(look.numbers) < len(look.columns) or not _rows_are_samples(look)
         else:
             is_class = len(look.distinct[name]) <= MOST_CODES and len(look.numbers) == len(look.columns) - 1
         if is_class and look.rows > 2:
@@ -215,9 +226,17 @@ def refuse_class_beside_windows(look: Look) -> None:
 
 def samples_apart(look: Look) -> int:
     """Number of columns in turn in a row of windows: the distance at which values resemble each other most."""
-    rows = np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
+    rows = _first_rows(look)
     width = rows.shape[1]
-    usable = [step for step in (1, 2, 3, 6, 9) if width % step == 0 and width // step >= 4]
-    apart = {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}
+    apart = _apart(rows, [step for step in _STEPS if width % step == 0 and width // step >= 4])
     best = min(apart.values())
-    return next(step for step in usable if apart[step] <= 1.2 * best)
+    return next(step for step in apart if apart[step] <= 1.2 * best)
+
+
+def _first_rows(look: Look) -> NDArray[np.float64]:
+    return np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
+
+
+def _apart(rows: NDArray[np.float64], steps: Sequence[int]) -> dict[int, float]:
+    """Mean difference of values of a row that are so many columns apart."""
+    return {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in steps}

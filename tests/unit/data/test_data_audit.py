@@ -153,6 +153,12 @@ def hole(take: Take) -> np.ndarray:
     return xyz
 
 
+def wild(take: Take) -> np.ndarray:
+    xyz = take.xyz.copy()
+    xyz[7, 1] = 1e39
+    return xyz
+
+
 def copy_into_other_car(takes: Takes) -> Takes:
     old = next(take for take in takes if take.label == "rough" and take.group == "car0")
     return [*takes, dataclasses.replace(old, name="take_99", group="car1", time=old.time[37:], xyz=old.xyz[37:])]
@@ -204,6 +210,12 @@ FAULTS: dict[str, tuple[str, str, Callable[[Takes], Takes], str]] = {
         "error",
         lambda takes: [dataclasses.replace(t, xyz=np.clip(t.xyz, -0.2, 1.1)) for t in takes],
         r"channels stay at the largest values for up to .*\(ax at .*; az at .*: the sensor saturated",
+    ),
+    "one wild value": (
+        "full scale",
+        "warning",
+        edit(4, xyz=wild),
+        r"channel ay: 1e\+39 g is more than 10 times full_scale 8 g, .* in 1 recording \(take_04\)",
     ),
     "dead": ("dead axis", "error", edit(7, xyz=lambda t: with_axis(t, 1, 0.0)), "channel ay never changes in 1 of 36"),
     "stuck": ("dead axis", "error", edit(1, xyz=stuck), r"channel ay is constant for up to 9\.\d+ s while other"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +68,27 @@ def test_one_long_motion_is_no_row_of_gestures() -> None:
         assert rows_apart([motion(f"{seed} {k}", seed, rows)[1] for k in range(2)]) is None
         assert rows_apart([rng.normal(0, 1, (rows, 3)), np.zeros((rows, 3))]) is None
     assert rows_apart([np.zeros((10, 3))]) is None
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([260, 252, 264, 258], "recordings last 5.0[48] s and hold one label each: .*window_length = 25[24]"),
+        ([260, 400, 264, 258], None),  # of different lengths
+        ([800, 802, 804, 801], None),  # too long for gestures
+    ],
+)
+def test_recordings_that_are_all_as_long_as_a_gesture_are_pointed_out(
+    rows: list[int], said: str | None, tmp_path: Path
+) -> None:
+    for label in ("circle", "wave"):
+        for number in range(12):
+            seconds, values, _ = motion(label, number, rows[number % 4])
+            put(tmp_path / "data" / f"{label}_{number}.csv",
+                table("t,ax,ay,az", [[f"{one:.4f}" for one in seconds], *texts(values, ".5f")]))  # fmt: skip
+    assumptions = "\n".join(check_data(tmp_path / "data").assumptions)
+    assert "windows of 100 samples, every 50" in assumptions
+    assert (re.search(said, assumptions) is not None) if said else ("one gesture" not in assumptions)
 
 
 def phone(folder: Path, header: str, *, factor: float = 1.0, rest: float = 0.0) -> DataCheck:

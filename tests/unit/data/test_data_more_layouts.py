@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ from edge_seq.data.source import parse_source
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.contract import axis_triples
 from edge_seq.pipeline.data_check import check_data
-from edge_seq.support.errors import DataError
+from edge_seq.support.errors import ContractError, DataError
 from tests.unit.data.data_builders import source_fields
 from tests.unit.data.door_cases import G, motion, put, table, texts
 
@@ -418,3 +419,79 @@ def test_a_degree_that_is_written_with_the_ordinal_sign_is_western_text(tmp_path
     rows = "".join(f"{n * 0.02:.2f};0,1;0,2;{n % 7}\n" for n in range(60))
     path.write_bytes(f"t;gx (º/s);gy (º/s);gz (º/s)\n{rows}".encode("cp1252"))
     assert sniff(path, Layout()).encoding == "cp1252"
+
+
+@pytest.fixture
+def named_after_themselves(tmp_path: Path) -> Path:
+    """Files whose arrays bear the number of their file, as in the bearing data of CWRU, in folders of classes."""
+    scipy_io = pytest.importorskip("scipy.io")
+    for label in LABELS:
+        for size in ("007", "014", "021"):
+            number = 100 * LABELS.index(label) + int(size)
+            acceleration = motion(label, number)[1]
+            path = tmp_path / "bearings" / label / size / f"{number}_0.mat"
+            path.parent.mkdir(parents=True)
+            names = (f"X{number:03d}_DE_time", f"X{number:03d}_FE_time")
+            scipy_io.savemat(path, {names[0]: acceleration[:, :1], names[1]: acceleration[:, 1:2], "RPM": 1796.0})
+    return tmp_path / "bearings"
+
+
+def test_arrays_that_are_named_after_their_file_are_the_same_columns(named_after_themselves: Path) -> None:
+    guess = guess_source(named_after_themselves)
+    assert guess.problems == ()
+    assert [(one["name"], one["column"]) for one in guess.fields["channels"]] == [
+        ("X_DE_time", "X*_DE_time"),
+        ("X_FE_time", "X*_FE_time"),
+    ]
+    signals = list(read_signals(guess.source, base=guess.base))
+    assert {one.group for one in signals} == {"007", "014", "021"}
+    walk = next(one for one in signals if one.name == "walk/007/7_0")
+    assert np.array_equal(walk.values, motion("walk", 7)[1][:, :2])
+
+
+def test_a_file_that_lacks_such_an_array_or_has_two_is_named(named_after_themselves: Path) -> None:
+    scipy_io = pytest.importorskip("scipy.io")
+    path = next(named_after_themselves.rglob("*.mat"))
+    arrays = {name: value for name, value in scipy_io.loadmat(path).items() if not name.startswith("__")}
+    de, fe = sorted(name for name in arrays if name.startswith("X"))
+    guess = guess_source(named_after_themselves)
+    scipy_io.savemat(path, {**arrays, "X999_DE_time": arrays[de]})
+    with pytest.raises(ContractError, match=rf"column 'X\*_DE_time' fits \['{de}', 'X999_DE_time'\]; expected one"):
+        list(read_signals(guess.source, base=guess.base))
+    del arrays[fe]
+    scipy_io.savemat(path, arrays)
+    with pytest.raises(ContractError, match=r"column 'X\*_FE_time' fits no array; expected one.*or leave the file out"):
+        list(read_signals(guess.source, base=guess.base))
+    (problem,) = guess_source(named_after_themselves).problems
+    assert re.search(r"`exclude`, or keep only the channels that all files have \(X\*_DE_time\)", problem)
+
+
+MANUAL = """This is a recording of March 24, 2011, starting from 10:24.39 a.m.
+
+4.2 Acceleration data coding
+----------------------------
+
+Acceleration data recorded in the dataset are coded according to the following mapping:
+    [0; +63] = [-1.5g; +1.5g]
+The conversion rule is the following:
+    real_val = -1.5g + (coded_val/63)*3g
+
+5.1 Volunteers
+--------------
+
+"""
+
+
+def test_a_text_beside_the_folders_of_recordings_is_passed_over(tmp_path: Path) -> None:
+    for label in LABELS:
+        for number in range(3):
+            rows = np.rint(20 * motion(label, number)[1]).astype(int) + 32
+            put(tmp_path / "data" / label / f"{number}.txt", "".join(f"{x} {y} {z}\n" for x, y, z in rows))
+    put(tmp_path / "data" / "MANUAL.txt", MANUAL)
+    guess = guess_source(tmp_path / "data")
+    assert guess.problems == ()
+    assert guess.fields["exclude"] == ["MANUAL.txt"]
+    assert any("MANUAL.txt (no table, and not where the recordings are)" in one for one in guess.assumptions)
+    assert len(list(read_signals(guess.source, base=guess.base))) == 3 * len(LABELS)
+    put(tmp_path / "data" / LABELS[0] / "torn.txt", MANUAL)
+    assert any("torn.txt cannot be read" in one for one in guess_source(tmp_path / "data").problems)

@@ -96,6 +96,12 @@ def test_a_contract_that_cannot_be_right_is_refused():
         parse_source(source_fields(window_stride=0), where="x")
 
 
+def test_a_byte_order_mark_before_a_toml_file_is_no_part_of_it(tmp_path):
+    path = tmp_path / "walks.toml"
+    path.write_text("\ufeff" + tomli_w.dumps(source_fields()), encoding="utf-8")
+    assert load_source(path) == parse_source(source_fields(), where="walks.toml")
+
+
 def test_a_missing_or_broken_toml_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere.toml does not exist"):
         load_source(tmp_path / "nowhere.toml")

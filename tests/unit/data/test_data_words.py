@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -229,3 +231,84 @@ def test_three_signals_without_axes_are_a_vector_if_they_measure_gravity(
     guess = guess_source(tmp_path / "d")
     assert {one.unit for one in guess.source.channels} == {unit}
     assert any("by gravity at rest" in one for one in guess.assumptions) == (scale >= 1)
+
+
+def test_folders_whose_names_the_files_repeat_are_persons(tmp_path: Path) -> None:
+    for person in ("SA01", "SA02", "SE06"):
+        for name in ("D01", "D02", "F01", "F02"):
+            for trial in (1, 2):
+                rows = texts(motion(name, trial)[1], ".4f")
+                put(tmp_path / "data" / person / f"{name}_{person}_R0{trial}.csv", table("ax,ay,az", rows))
+    guess = guess_source(tmp_path / "data")
+    assert any("the class is the words at the start of a file's name, in folders of groups: D, F" in one
+               for one in guess.assumptions)  # fmt: skip
+    signals = list(read_signals(guess.source, base=guess.base))
+    assert Counter(one.group for one in signals) == {"SA01": 8, "SA02": 8, "SE06": 8}
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "groups"),
+    [
+        (["rec-03-24-climb_stairs-f1", "rec-03-25-walk-f1", "rec-03-24-climb_stairs-m1", "rec-03-25-walk-m1"],
+         {"climb_stairs", "walk"}, {"f1", "m1"}),
+        (["acc_1_walk_1", "acc_1_walk_2", "acc_2_run_1", "acc_2_run_2"], {"walk", "run"}, None),
+        (["acc_walk_left_1", "acc_walk_right_2", "acc_run_left_1", "acc_run_right_2"], None, None),  # two such parts
+    ],
+)  # fmt: skip
+def test_the_one_part_of_names_that_is_a_word_and_differs_is_the_class(
+    names: list[str], labels: set[str] | None, groups: set[str] | None
+) -> None:
+    named = labels_of_names(names)
+    assert named is not None
+    assert (set(named.labels) == labels) == (labels is not None)
+    assert named.has_groups == (groups is not None) or labels is None
+    for name, label, group in zip(names, named.labels, named.groups, strict=True):
+        match = re.search(named.pattern, name)
+        assert match is not None
+        assert match["label"] == label
+        assert not groups or match["group"] == group
+
+
+def test_a_column_that_rises_for_a_moment_is_no_time(tmp_path: Path) -> None:
+    for label in ("walk", "run"):
+        for number in range(3):
+            values = motion(label, number)[1].copy()
+            values[:40, 2] = np.linspace(-1, 1, 40) + (number + 1)
+            put(
+                tmp_path / "data" / f"{label}_{number}.csv",
+                "".join(",".join(row) + "\n" for row in zip(*texts(values, ".4f"), strict=True)),
+            )
+    guess = guess_source(tmp_path / "data")
+    assert guess.fields["column_names"] == ["ax", "ay", "az"]
+    assert "time_column" not in guess.fields
+
+
+def test_a_column_without_a_name_that_counts_by_one_is_a_number_of_samples(tmp_path: Path) -> None:
+    for person in (1, 2, 3):
+        rows: list[str] = []
+        for code, label in ((1, "walk"), (2, "run")):
+            columns = texts(np.rint(1000 * motion(label, person, 120)[1]) + 2000, ".0f")
+            rows += [f"{len(rows) + n},{x},{y},{z},{code}\n" for n, (x, y, z) in enumerate(zip(*columns, strict=True))]
+        put(tmp_path / "data" / f"{person}.csv", "".join(rows))
+    guess = guess_source(tmp_path / "data")
+    assert guess.fields["column_names"] == ["index", "ax", "ay", "az", "label"]
+    assert guess.fields["index_column"] == "index"
+    (problem,) = guess.problems
+    assert "go on with the written data source" in problem  # the codes of the classes alone are asked for
+
+
+def test_rows_of_many_sensors_are_samples_and_no_windows(tmp_path: Path) -> None:
+    """A row of MHEALTH has 23 values of several sensors and a code of a class."""
+    for person in (1, 2, 3):
+        values = np.concatenate([motion("walk", 10 * person + n, 400)[1] * (n + 1) + 5 * n for n in range(8)], axis=1)
+        codes = np.repeat([0, 1, 2, 1], 100)
+        lines = [
+            "\t".join(f"{one:.4f}" for one in row[:23]) + f"\t{code}\n" for row, code in zip(values, codes, strict=True)
+        ]
+        put(tmp_path / "data" / f"health_subject{person}.log", "".join(lines))
+    guess = guess_source(tmp_path / "data")
+    assert "row_is_window" not in guess.fields
+    assert guess.fields["label_column"] == "label"
+    wide = ["\t".join((*line.split("\t")[:-1], *line.split("\t")[:3], line.split("\t")[-1])) for line in lines]
+    put(tmp_path / "wide" / "a.log", "".join(wide))  # 27 columns: no window with its class beside it either
+    assert "row_is_window" not in guess_source(tmp_path / "wide").fields

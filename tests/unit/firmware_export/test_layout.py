@@ -10,9 +10,18 @@ from numpy.typing import NDArray
 
 from edge_seq.ir.kind_names import CellName, WeightBits
 from edge_seq.ir.kinds import FastGrnn, Gru, Lstm, Rnn, narrow_bits, row_groups
+from edge_seq.ir.model import deployed_bytes, without_decision
 from edge_seq.ir.rows import IntRows, effective_weights
-from firmware_export.emission.layout import pack_consecutive, pack_layer
-from tests.zoo import CELLS, extreme_model, spec
+from firmware_export.emission.layout import pack_consecutive, pack_layer, pack_model
+from tests.zoo import (
+    CELLS,
+    awkward_models,
+    extreme_model,
+    random_chain,
+    random_front_chain,
+    random_two_way_chain,
+    spec,
+)
 
 Values = NDArray[np.int64]
 
@@ -142,3 +151,17 @@ def test_head_reads_back() -> None:
     check_consecutive(words, head)
     assert next(words, None) is None
     assert packed.num_bytes == 2 * packed.weights.size + 2 * 24
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_deployed_bytes_are_those_of_the_packed_arrays(cell: str) -> None:
+    """Odd channels, rows beyond the last of four, and the offsets of a FastGRNN are padded."""
+    for model in awkward_models((cell,)):
+        assert deployed_bytes(without_decision(model)) == pack_model(model).num_bytes
+
+
+def test_deployed_bytes_of_random_chains_are_those_of_the_packed_arrays() -> None:
+    for chain in (random_chain, random_front_chain, random_two_way_chain):
+        for seed in range(4):
+            model = extreme_model(chain(seed))
+            assert deployed_bytes(without_decision(model)) == pack_model(model).num_bytes

@@ -99,6 +99,6 @@ def test_bytes_of_weights_of_4_bits_by_hand() -> None:
     halves = quantized_model(spec("lstm", 9, 7, weight_bits=(4, 4)))
     head = 4 * (7 + 4)
     assert weight_bytes(halves) == 36 * (3 * 2 + (4 + 3) + 4) + 28 * ((4 + 3) + 4 + 4) + head
-    assert deployed_bytes(halves) == 36 * (3 * 2 + 8 + 6) + 28 * (8 + 4 + 6) + 4 * (8 + 6)
+    assert deployed_bytes(halves) == 36 * (4 * 2 + 8 + 6) + 28 * (8 + 4 + 6) + 4 * (8 + 6)
     assert [narrow_bits(layer) for layer in halves.layers] == [4, 4]
     assert narrow_bits(quantized_model(spec("gru", 4, weight_bits=(4,))).layers[0]) == 8  # no two quads

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -15,6 +15,8 @@ _GROUP = re.compile(rf"(?:^|[_\-. /])(?P<group>{_GROUP_WORD}[_\-]?\d+)(?![A-Za-z
 _WHO = re.compile(r"[^\W\d_]*(session|sess|subj|person|participant|driver|volunteer|user)[^\W\d_]*\d+", re.IGNORECASE)
 _FIRST_GROUP = re.compile(rf"^(?P<group>{_GROUP_WORD}[_\-]?\d+)[_\-. ]+", re.IGNORECASE)
 _WORDS = re.compile(r"[^\W\d_]+")
+_SEPARATORS = re.compile(r"[_\-. ]+")
+_MOST_PARTS = 50  # values of a part of names that may be classes
 _START = r"(?:[\W\d_]|(?<=\d)[TZ](?=[\W\d_]))*"  # of a name: numbers and dates, also `20240102T101112Z_`
 # Usual names of classes: they tell folders of persons from folders of classes where both are words.
 _STATES = frozenset({
@@ -74,7 +76,8 @@ def labels_of_names(names: Sequence[str]) -> Named | None:
     if any(one != other and other.startswith(one) for one in heads for other in heads):  # `rec-P-1` beside `rec-N-1`
         heads = [_head(leaf, letters=False) for leaf in leafs]
     if not all(heads) or len(set(heads)) == 1:
-        return _of_first_tokens(names, leafs) or (None if not all(heads) else _of_heads(names, leafs, heads))
+        found = _of_first_tokens(names, leafs) or _of_parts(names, leafs)
+        return found or (None if not all(heads) else _of_heads(names, leafs, heads))
     return _of_heads(names, leafs, heads)
 
 
@@ -123,8 +126,9 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
         below: number of folders above those of the groups.
 
     Returns:
-        classes and groups; None if not all folders are groups, or if no class is in two of them. A name without a
-        number is a group's only if the names inside are usual classes, and those of the folders are not.
+        classes and groups; None if not all folders are groups, or if no class is in two of them. A name that is not
+        usual for a group is one only if the names of the files repeat it behind other words, or if those are usual
+        classes and the names of the folders are not.
 
     >>> found = labels_in_folders_of_groups(["p1/walk", "p1/run", "p2/walk", "p2/run"])
     >>> found.labels, found.groups
@@ -133,6 +137,8 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
     ('walk', 'run', 'walk', 'run')
     >>> labels_in_folders_of_groups(["anna/walk", "anna/run", "ben/walk", "ben/run"]).groups
     ('anna', 'anna', 'ben', 'ben')
+    >>> labels_in_folders_of_groups(["SA01/D01_SA01_R1", "SA01/F01_SA01_R1", "SA02/D01_SA02_R1"]).groups
+    ('SA01', 'SA01', 'SA02')
     >>> labels_in_folders_of_groups(["walk/p1", "walk/p2", "run/p1", "run/p2"]) is None
     True
     """
@@ -153,7 +159,11 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
             return None
         start, labels, how = named.pattern.removeprefix("(?:^|/)"), named.labels, named.how
     pattern = rf"(?:^|/)(?P<group>[^/]+)/{start}"
-    are_told = all(map(is_group_name, groups)) or (_are_states(labels) and not any(map(is_state, groups)))
+    are_told = (
+        all(map(is_group_name, groups))
+        or (_are_states(labels) and not any(map(is_state, groups)))
+        or (depth == {2} and all(_repeats_folder(one[-1], one[below]) for one in parts))
+    )
     is_crossed = 1 < len(set(labels)) < len(set(zip(groups, labels, strict=True)))
     if not are_told or not is_crossed:
         return None
@@ -162,6 +172,11 @@ def labels_in_folders_of_groups(names: Sequence[str], below: int = 0) -> Named |
         if match is None or (match["label"], match["group"]) != (label, group):
             return None
     return Named(pattern, labels, groups, True, f"{how}, in folders of groups")
+
+
+def _repeats_folder(leaf: str, folder: str) -> bool:
+    """True if a name has its folder's as a part, but not at its start: ``D01_SA01_R01`` in ``SA01``."""
+    return folder in _SEPARATORS.split(leaf)[1:] and bool(re.search(r"\d", folder))
 
 
 def class_among(columns: Mapping[str, Collection[str]]) -> tuple[str, str | None] | None:
@@ -231,6 +246,46 @@ def _of_first_tokens(names: Sequence[str], leafs: Sequence[str]) -> Named | None
         return None
     pattern = r"(?:^|/)(?P<label>[^/_\-. ]+)[^/]*$"
     return Named(pattern, tuple(firsts), tuple(names), False, "the first part of a file's name")
+
+
+def _of_parts(names: Sequence[str], leafs: Sequence[str]) -> Named | None:
+    """Classes that are the one part of words in the names, ``Accelerometer-2011-03-24-10-24-39-climb_stairs-f1``.
+
+    A part beside it with a number, which goes with several classes, is a group.
+    """
+    for mark in "-_ .":
+        rows = [leaf.split(mark) for leaf in leafs]
+        if len(leafs) < 4 or len({len(row) for row in rows}) != 1 or len(rows[0]) < 2:
+            continue
+        parts = [tuple(row[at] for row in rows) for at in range(len(rows[0]))]
+        kinds = [_kind_of_part(part) for part in parts]
+        if kinds.count("class") != 1:
+            continue
+        at = kinds.index("class")
+        of = next((n for n, kind in enumerate(kinds) if kind == "group" and _is_crossed(parts[at], parts[n])), None)
+        wild, sep = rf"[^/{re.escape(mark)}]*", re.escape(mark)
+        names_of = {at: f"(?P<label>{wild})"} | ({} if of is None else {of: f"(?P<group>{wild})"})
+        pattern = "(?:^|/)" + sep.join(names_of.get(n, wild) for n in range(len(parts))) + "$"
+        groups = tuple(names) if of is None else parts[of]
+        how = f"part {at + 1} of a file's name, the only one that is a word and differs"
+        return Named(pattern, parts[at], groups, of is not None, how)
+    return None
+
+
+def _kind_of_part(part: Sequence[str]) -> str:
+    """What a part of all names is: a class, a group, or neither."""
+    counts = Counter(part)
+    if not 1 < len(counts) <= _MOST_PARTS or min(counts.values()) < 2:
+        return "other"
+    if all(re.fullmatch(r"[^\W\d]+", one) for one in counts):
+        return "class"
+    return "group" if all(re.fullmatch(r"[^\W\d_]+\d+", one) for one in counts) else "other"
+
+
+def _is_crossed(labels: Sequence[str], groups: Sequence[str]) -> bool:
+    """True if a class is in several groups, and a group has several classes."""
+    pairs = set(zip(labels, groups, strict=True))
+    return len(pairs) > max(len(set(labels)), len(set(groups)))
 
 
 def _of_heads(names: Sequence[str], leafs: Sequence[str], heads: Sequence[str]) -> Named:

@@ -10,7 +10,8 @@ the names of arrays (``X_{split}``, ``y_{split}``) stands for train, validation 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,7 @@ def table_of_arrays(arrays: Arrays, options: ReadOptions) -> Table:
     Raises:
         DataError, ContractError: an array is missing, or has another shape or type than expected.
     """
+    arrays = with_patterns(arrays, (*options.numeric, *options.dates, *options.text))
     sides = sides_of(arrays.shapes, options.windows_array) if SPLIT in options.windows_array else {"": ""}
     if {*options.numeric, *options.dates} <= set(vectors_of(arrays.shapes)):
         return _table_of_vectors(arrays, options)
@@ -90,6 +92,31 @@ def table_of_arrays(arrays: Arrays, options: ReadOptions) -> Table:
         one_group=True,
         splits=TextColumn(tuple(sides.values()), np.repeat(np.arange(len(counts), dtype=np.int64), counts)),
     )
+
+
+def with_patterns(arrays: Arrays, columns: Sequence[str]) -> Arrays:
+    """Let a column with ``*``, such as ``X*_DE_time``, stand for the one array of the file whose name fits.
+
+    Raises:
+        ContractError: no array fits, or several do.
+    """
+    files_names: dict[str, str] = {}  # by the name that stands for it
+    for column in columns:
+        if "*" not in column or column in vectors_of(arrays.shapes):
+            continue
+        fitting = [name for name in vectors_of(arrays.shapes) if fnmatchcase(name, column)]
+        if len(fitting) != 1:
+            raise ContractError(
+                f"{arrays.where}: column {column!r} fits {fitting or 'no array'}; expected one. The file has "
+                f"{list(arrays.shapes)}; write more of the name, or leave the file out with exclude"
+            )
+        name, index = vectors_of(arrays.shapes)[fitting[0]]
+        files_names[column if index is None else column.rpartition(".")[0]] = name
+    if not files_names:
+        return arrays
+    shapes = {alias: arrays.shapes[name] for alias, name in files_names.items()}
+    kept = {name: shape for name, shape in arrays.shapes.items() if name not in files_names.values()}
+    return replace(arrays, shapes=kept | shapes, load=lambda name: arrays.load(files_names.get(name, name)))
 
 
 def vectors_of(shapes: Mapping[str, Sequence[int]]) -> dict[str, tuple[str, int | None]]:

@@ -109,8 +109,8 @@ def named_values(line: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return names, values
 
 
-def cells_of(line: str, delimiter: str) -> list[str]:
-    """Split a line into its cells, without blanks around them.
+def cells_of(line: str, delimiter: str, *, keep_blanks: bool = False) -> list[str]:
+    """Split a line into its cells, without blanks around them unless ``keep_blanks``.
 
     >>> cells_of('1, "a, b" ,3', ","), cells_of(" 1  2\\t3 ", " ")
     (['1', 'a, b', '3'], ['1', '2', '3'])
@@ -118,11 +118,13 @@ def cells_of(line: str, delimiter: str) -> list[str]:
     if delimiter == " ":
         return [cell.strip('"') for cell in line.split()] if '"' in line else line.split()
     if '"' not in line:
-        return [cell.strip() for cell in line.split(delimiter)]
-    try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True), [])]
-    except csv.Error:
-        return [line]
+        cells = line.split(delimiter)
+    else:
+        try:
+            cells = next(csv.reader([line], delimiter=delimiter, skipinitialspace=not keep_blanks), [])
+        except csv.Error:
+            return [line]
+    return cells if keep_blanks else [cell.strip() for cell in cells]
 
 
 def is_number(cell: str, decimal: str = ".") -> bool:

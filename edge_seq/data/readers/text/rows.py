@@ -210,8 +210,9 @@ class _Block:
                     carried = True
             self._is_break = self._is_break or carried
             rows, breaks, recordings = ([one[n] for n in good] for one in (rows, breaks, recordings))  # type: ignore[assignment]
+            nothing = {cell for _, text in rows for cell in self._nothing(text)}
             try:
-                table = self._parse(pa, [text for _, text in rows])
+                table = self._parse(pa, [text for _, text in rows], sorted(nothing))
             except pa.ArrowInvalid as error:
                 raise DataError(f"{self.where}: cannot be read as a table of text: {error}") from error
         table = table.append_column(BREAK, pa.array(breaks, pa.bool_()))
@@ -226,7 +227,14 @@ class _Block:
                 return f"column {self.dialect.names[n]!r} holds {cells[n][:40]!r}, not a number"
         return None
 
-    def _parse(self, pa: Any, lines: Sequence[str]) -> Any:
+    def _nothing(self, text: str) -> list[str]:
+        """Cells of the columns of numbers, as written, that hold blanks, or blanks around a word for no value."""
+        cells = cells_of(text, self._delimiter, keep_blanks=True)
+        if len(cells) != self._width:  # blanks before a quote
+            return []
+        return [cells[n] for n in self._numeric if cells[n].strip() in NO_VALUE]
+
+    def _parse(self, pa: Any, lines: Sequence[str], nothing: Sequence[str] = ()) -> Any:
         types = dict.fromkeys(self.options.text + self.options.dates, pa.string())
         types.update(dict.fromkeys(self.options.numeric, pa.float64()))
         if not lines:
@@ -242,6 +250,6 @@ class _Block:
                 column_types=types,
                 include_columns=list(types),
                 decimal_point=self.dialect.decimal,
-                null_values=list(NO_VALUE),
+                null_values=[*NO_VALUE, *nothing],
             ),
         )
