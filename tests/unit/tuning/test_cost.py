@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from edge_seq.pipeline.choosing.untrained import measure_network, untrained_mode
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.cost import Bits, context_bytes, costs_on, known_targets, network_cost, weight_bytes
+from edge_seq.tuning.lanes import recurrent_lanes, rows_lanes
 from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
 from firmware_export.emission.golden import make_golden
 from firmware_export.emission.layout import pack_model
@@ -68,6 +70,48 @@ def test_bytes_of_weights_and_context_are_those_of_the_export(
     assert context_bytes(config, contract, len(LABELS)) + CONTEXT_HEADER_BYTES_32BIT == stated["context_32bit"]
 
 
+def test_every_target_with_costs_is_in_the_documents() -> None:
+    """As the name of a target that edge-seq measure knows, with its row in the table of errors."""
+    results, how_to = (
+        Path("docs", *name).read_text("utf-8") for name in (("results", "search.md"), ("how-to", "find-a-model.md"))
+    )
+    rows = re.findall(r"^\| (\w+) \| \d+ \| -[\d.]+ to \+[\d.]+ % \| -[\d.]+ to \+[\d.]+ % \|$", results, re.M)
+    assert rows == list(known_targets())
+    for name, costs in known_targets().items():
+        assert load_target(name).name == name
+        assert f"`{name}`" in how_to or name == "cortex_m4"
+        assert costs.lanes == (name == "cortex_m55")
+
+
+def test_work_in_vector_lanes_by_hand() -> None:
+    """Passes over blocks: 45 instructions a block in a first layer of 32 units on three features; else a pass of eight
+    quads has 38, one of four 22, of four pairs of features 14, and setting the sums to the biases 4."""
+    known = recurrent_lanes("lstm", 32, 3, 10, raw=True)
+    assert known == {"lstm_step": 10, "lstm_group": 80, "lane_known": 10, "lane_loop": 10 * 32 * 45}
+    begun = recurrent_lanes("lstm", 42, 3, 10, raw=True)  # two batches; eleven quads: a pass that begins, one of three
+    assert begun == {
+        "lstm_step": 10,
+        "lstm_group": 10 * (8 + 2),
+        "lstm_part": 10,
+        "lane_loop": 10 * 42 * (47 + 22),
+        "lane_begin": 20,
+        "lane_rest": 20,
+        "lane_pass": 20,
+        "lane_quad": 110,
+    }
+    above = recurrent_lanes("rnn", 16, 48, 10, raw=False)  # twelve quads below and four of its own
+    assert (above["lane_loop"], above["lane_pass"]) == (10 * 4 * (4 + 38 + 22 + 22), 30)
+    odd = recurrent_lanes("gru", 8, 9, 10, raw=True)  # three rows a block see four pairs, and a column alone
+    assert (odd["lane_loop"], odd["gru_column"]) == (10 * 8 * (4 + 12 + 18), 20)
+    # Twelve blocks in two calls: each begins and ends (9), and passes over eight quads and over one.
+    assert rows_lanes(48, (8, 1), raw=False) == {
+        "lane_loop": 12 * (9 + 38 + 22),
+        "lane_narrow_rows": 2,
+        "lane_narrow_pass": 4,
+    }
+    assert rows_lanes(8, (20, 5), raw=True)["lane_loop"] == 2 * (9 + 38 + 22 + 14)  # seven vectors: four, two, one
+
+
 def test_a_cost_of_flatten_that_was_not_measured_is_not_guessed() -> None:
     config, known = TrainingConfig(pooling="flatten"), costs_on("cortex_m4")
     without = replace(known, flash={name: cost for name, cost in known.flash.items() if name != "flatten"})
@@ -119,9 +163,10 @@ def test_cost_of_networks_that_were_not_fitted_is_within_some_percent_of_the_mea
 ) -> None:
     config, contract = TrainingConfig.model_validate(options), contract_of(channels, 64, step)
     try:
-        found = measure_network(config, contract, LABELS, load_target(target), bits)
+        found = measure_network(config, contract, LABELS, load_target(target), bits, deepest=False)
     except MissingToolError as error:
         pytest.skip(str(error))
+    assert found.stack is None
     assert found.sizes is not None
     assert found.steps is not None
     cost = network_cost(config, contract, len(LABELS), costs_on(target), bits=bits)
