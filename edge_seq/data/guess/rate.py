@@ -14,6 +14,7 @@ from edge_seq.data.guess.clues.times import (
     Clock,
     clock_of,
     clock_of_texts,
+    counts_by_one,
     is_index_name,
     is_time_name,
     median_step,
@@ -98,7 +99,7 @@ def find_clock(draft: Draft) -> None:
             if name in first.numbers
             and name not in draft.roles
             and is_index_name(name)
-            and _counts_by_one(_one_recording(first, first.numbers[name], recording, draft.sensor))
+            and counts_by_one(_one_recording(first, first.numbers[name], recording, draft.sensor))
         ),
         None,
     )
@@ -113,12 +114,6 @@ def find_clock(draft: Draft) -> None:
     for name, reason in why.items():
         if name not in draft.roles:
             draft.take(name, "unused", "", reason)
-
-
-def _counts_by_one(numbers: NDArray[np.float64]) -> bool:
-    """True if nearly every number [N] is one more than that before; False for a single number."""
-    steps = np.diff(numbers) == 1
-    return bool(steps.size and steps.mean() > 0.9)
 
 
 def _one_recording(

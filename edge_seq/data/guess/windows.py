@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_seq.data.guess.clues.columns import GROUP_NAMES, LABEL_NAMES, ColumnRole
 from edge_seq.data.guess.clues.times import rises
@@ -178,14 +179,21 @@ def _texts(
 
 
 def is_window_per_row(look: Look) -> bool:
-    """True if a text file without a header has very many columns, all of numbers."""
+    """True if a text file without a header has very many columns, all of numbers, and its rows are no samples."""
     return (
         look.dialect is not None
         and not look.dialect.has_header
         and len(look.columns) >= MANY_COLUMNS
         and len(look.numbers) == len(look.columns)
         and not any(rises(look.numbers[name]) for name in look.columns[:2])
+        and not _rows_are_samples(look)
     )
+
+
+def _rows_are_samples(look: Look) -> bool:
+    """True if a value resembles the one above it more than those beside it, as in a table of many sensors."""
+    rows = _first_rows(look)
+    return len(rows) > 2 and 2 * float(np.nanmean(np.abs(np.diff(rows, axis=0)))) < min(_apart(rows).values())
 
 
 def refuse_class_beside_windows(look: Look) -> None:
@@ -202,6 +210,7 @@ def refuse_class_beside_windows(look: Look) -> None:
             is_class = bool((np.nan_to_num(values) % 1 == 0).all()) and len(np.unique(values)) <= MOST_CODES
             others = [one for key, one in look.numbers.items() if key != name]
             is_class &= not any((np.nan_to_num(one) % 1 == 0).all() for one in others)
+            is_class &= len(look.numbers) < len(look.columns) or not _rows_are_samples(look)
         else:
             is_class = len(look.distinct[name]) <= MOST_CODES and len(look.numbers) == len(look.columns) - 1
         if is_class and look.rows > 2:
@@ -215,9 +224,17 @@ def refuse_class_beside_windows(look: Look) -> None:
 
 def samples_apart(look: Look) -> int:
     """Number of columns in turn in a row of windows: the distance at which values resemble each other most."""
-    rows = np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
+    apart = _apart(_first_rows(look))
+    best = min(apart.values())
+    return next(step for step in apart if apart[step] <= 1.2 * best)
+
+
+def _first_rows(look: Look) -> NDArray[np.float64]:
+    return np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
+
+
+def _apart(rows: NDArray[np.float64]) -> dict[int, float]:
+    """Mean difference of values of a row that are so many columns apart; one column, if nothing else divides them."""
     width = rows.shape[1]
     usable = [step for step in (1, 2, 3, 6, 9) if width % step == 0 and width // step >= 4]
-    apart = {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}
-    best = min(apart.values())
-    return next(step for step in usable if apart[step] <= 1.2 * best)
+    return {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}

@@ -281,3 +281,34 @@ def test_a_column_that_rises_for_a_moment_is_no_time(tmp_path: Path) -> None:
     guess = guess_source(tmp_path / "data")
     assert guess.fields["column_names"] == ["ax", "ay", "az"]
     assert "time_column" not in guess.fields
+
+
+def test_a_column_without_a_name_that_counts_by_one_is_a_number_of_samples(tmp_path: Path) -> None:
+    for person in (1, 2, 3):
+        rows: list[str] = []
+        for code, label in ((1, "walk"), (2, "run")):
+            columns = texts(np.rint(1000 * motion(label, person, 120)[1]) + 2000, ".0f")
+            rows += [f"{len(rows) + n},{x},{y},{z},{code}\n" for n, (x, y, z) in enumerate(zip(*columns, strict=True))]
+        put(tmp_path / "data" / f"{person}.csv", "".join(rows))
+    guess = guess_source(tmp_path / "data")
+    assert guess.fields["column_names"] == ["index", "ax", "ay", "az", "label"]
+    assert guess.fields["index_column"] == "index"
+    (problem,) = guess.problems
+    assert "go on with the written data source" in problem  # the codes of the classes alone are asked for
+
+
+def test_rows_of_many_sensors_are_samples_and_no_windows(tmp_path: Path) -> None:
+    """A row of MHEALTH has 23 values of several sensors and a code of a class."""
+    for person in (1, 2, 3):
+        values = np.concatenate([motion("walk", 10 * person + n, 400)[1] * (n + 1) + 5 * n for n in range(8)], axis=1)
+        codes = np.repeat([0, 1, 2, 1], 100)
+        lines = [
+            "\t".join(f"{one:.4f}" for one in row[:23]) + f"\t{code}\n" for row, code in zip(values, codes, strict=True)
+        ]
+        put(tmp_path / "data" / f"health_subject{person}.log", "".join(lines))
+    guess = guess_source(tmp_path / "data")
+    assert "row_is_window" not in guess.fields
+    assert guess.fields["label_column"] == "label"
+    wide = ["\t".join((*line.split("\t")[:-1], *line.split("\t")[:3], line.split("\t")[-1])) for line in lines]
+    put(tmp_path / "wide" / "a.log", "".join(wide))  # 27 columns: no window with its class beside it either
+    assert "row_is_window" not in guess_source(tmp_path / "wide").fields

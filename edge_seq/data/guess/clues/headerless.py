@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from edge_seq.data.guess.clues.labels import class_among
 from edge_seq.data.guess.clues.scale import is_gravity, mean_lengths
-from edge_seq.data.guess.clues.times import rises
+from edge_seq.data.guess.clues.times import counts_by_one, rises
 from edge_seq.data.guess.look import Look
 from edge_seq.data.readers.clock import is_date
 from edge_seq.data.readers.text.dialect import CLOCK
@@ -76,8 +76,9 @@ def names_of_columns(look: Look) -> tuple[list[str], list[str]]:
             names.append("group")
             reasons.append(f"the words of column {look.columns.index(name) + 1} are persons or sessions")
         elif times and name == times[0]:
-            names.append("time")
-            reasons.append(f"column {look.columns.index(name) + 1} rises")
+            counts = counts_by_one(look.numbers[name]) if name in look.numbers else False
+            names.append("index" if counts else "time")
+            reasons.append(f"column {look.columns.index(name) + 1} " + ("counts by 1" if counts else "rises"))
         elif person is None and steady and name == steady[0] and _is_group(look, name):
             names.append("group")
             reasons.append(

@@ -125,6 +125,12 @@ def rises(ticks: NDArray[np.float64], *, named: bool = False) -> bool:
     return bool((steps < 0).mean() <= 0.02 and is_enough)
 
 
+def counts_by_one(numbers: NDArray[np.float64]) -> bool:
+    """True if nearly every number [N] is one more than that before; False for a single number."""
+    steps = np.diff(numbers) == 1
+    return bool(steps.size and steps.mean() > 0.9)
+
+
 def clock_of(name: str, ticks: NDArray[np.float64]) -> Clock | str | None:
     """Take a column of numbers for times.
 
