@@ -90,11 +90,13 @@ def costs_on(target: str) -> TargetCosts:
 
 
 BOTH_BITS = "both_bits"  # the part of a network whose layers have weights of 4 and of 8 bits
-# Parts that a target's entry may lack: then a network with them is refused, not counted without them.
-_NOT_EVERYWHERE = {
+# What people call parts that a target's entry may lack: a network with one is refused, not counted without it.
+_WORDS = {
     "flatten": "the readout flatten",
     "flatten_dense": "a dense layer that sees the states of all steps",
     "conv_values": "a convolution behind another one",
+    "time_mean": "a mean over time between layers",
+    "time_max": "a maximum over time between layers",
     "companding": "companding",
     "magnitude": "magnitude",
     BOTH_BITS: "layers of 4 and of 8 bits in one network",
@@ -115,8 +117,7 @@ def network_cost(
         bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
 
     Raises:
-        ConfigError: the readout is ``flatten``, features are companded or have magnitudes, or weights have 4 bits, and
-            what that adds was not measured on the target.
+        ConfigError: what a part of the network adds was not measured on the target.
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
@@ -124,21 +125,21 @@ def network_cost(
     2008
     """
     parts = parts_of(config, contract, bits)
-    for part, what in _NOT_EVERYWHERE.items():
-        if part in parts and part not in target.flash:
+    for part in parts:
+        if part not in target.flash:
             raise ConfigError(
-                f"search: the cost of {what} on this target is not known from its shape; train the network, and "
-                "measure it with: edge-seq measure"
+                f"search: the cost of {_WORDS.get(part, part)} on this target is not known from its shape; "
+                "train the network, and measure it with: edge-seq measure"
             )
     weights = weight_bytes(config, contract, num_classes, bits)
     work = work_of(config, contract, num_classes, bits, lanes=target.lanes)
-    flash = sum(target.flash.get(part, 0.0) for part in parts)
+    flash = sum(target.flash[part] for part in parts)
     texts = sum(len(channel.name) for channel in contract.channels)
     return NetworkCost(
         flash_bytes=round(flash + texts) + weights,
         weight_bytes=weights,
         ram_bytes=target.ram_base + context_bytes(config, contract, num_classes),
-        instructions=round(sum(target.instructions.get(name, 0.0) * amount for name, amount in work.items())),
+        instructions=round(sum(target.instructions[name] * amount for name, amount in work.items())),
     )
 
 

@@ -45,13 +45,10 @@ def recurrent_lanes(cell: CellName, units: int, inputs: int, steps: int, *, raw:
     in_batches = [min(_BATCH, blocks - first) for first in range(0, blocks, _BATCH)]
     eight, four = 2 * _FOUR_QUADS[rows], _FOUR_QUADS[rows]
     work[f"{cell}_step"] = steps
-    groups = sum(count // _LANES for count in in_batches) if of_units else own
+    groups = sum(-(-count // _LANES) for count in in_batches) if of_units else own  # the last may have fewer units
     work[f"{cell}_group"] = steps * groups
-    parts = sum(count % _LANES > 0 for count in in_batches) if of_units else 0
-    if parts:  # a group of fewer units
-        work[f"{cell}_part"] = steps * parts
     if alone:
-        work["gru_column"] = steps * (groups + parts)
+        work["gru_column"] = steps * groups
     if cell != "fastgrnn" and units == _KNOWN_UNITS and raw and 2 * pairs + alone in (rows, 6):
         work["lane_known"] = steps
         work["lane_loop"] = steps * blocks * (_KNOWN[rows] + _FOUR_PAIRS[rows] + eight)

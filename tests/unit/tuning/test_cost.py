@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ import numpy as np
 import pytest
 
 from edge_seq.ir.contract import Channel, Preprocessing, SensorContract
+from edge_seq.ir.kind_names import CELL_NAMES
 from edge_seq.pipeline.choosing.untrained import measure_network, untrained_model
 from edge_seq.support.errors import ConfigError
 from edge_seq.training.config import TrainingConfig
-from edge_seq.tuning.cost import Bits, context_bytes, costs_on, known_targets, network_cost, weight_bytes
+from edge_seq.tuning.cost import Bits, context_bytes, costs_on, known_targets, network_cost, weight_bytes, work_of
 from edge_seq.tuning.lanes import recurrent_lanes, rows_lanes
 from firmware_export.emission.emit import CONTEXT_HEADER_BYTES_32BIT, export_c
 from firmware_export.emission.golden import make_golden
@@ -83,6 +85,27 @@ def test_every_target_with_costs_is_in_the_documents() -> None:
         assert costs.lanes == (name == "cortex_m55")
 
 
+def test_a_cost_of_a_pool_between_layers_that_was_not_measured_is_not_guessed() -> None:
+    config = TrainingConfig.model_validate({"front": [CONV, {"kind": "max", "kernel": 2, "stride": 2}]})
+    with pytest.raises(ConfigError, match="the cost of a maximum over time between layers on this target is not known"):
+        network_cost(config, contract_of(3, 12), len(LABELS), costs_on("cortex_m4"))
+
+
+@pytest.mark.parametrize("target", list(known_targets()))
+def test_the_costs_of_a_target_know_every_part_that_a_search_may_choose(target: str) -> None:
+    costs, contract = costs_on(target), contract_of(3, 24, "remove_gravity, companding 4")
+    fronts: tuple[list[Options], ...] = ([], [CONV], [CONV, CONV])
+    for cell, front, pooling, bits in product(
+        CELL_NAMES, fronts, ("last", "mean_max", "flatten"), (EIGHT, FOUR, (4, 8))
+    ):
+        options = {"cell": cell, "front": front, "pooling": pooling, "num_layers": 2, "dense": [8] if front else []}
+        config = TrainingConfig.model_validate(options)
+        cost = network_cost(config, contract, 4, costs, bits=bits)
+        assert work_of(config, contract, 4, bits, lanes=costs.lanes).keys() <= costs.instructions.keys()
+        assert cost.flash_bytes > 3000 + cost.weight_bytes
+        assert cost.instructions > 24 * 100
+
+
 def test_work_in_vector_lanes_by_hand() -> None:
     """Passes over blocks: 45 instructions a block in a first layer of 32 units on three features; else a pass of eight
     quads has 38, one of four 22, of four pairs of features 14, and setting the sums to the biases 4."""
@@ -91,8 +114,7 @@ def test_work_in_vector_lanes_by_hand() -> None:
     begun = recurrent_lanes("lstm", 42, 3, 10, raw=True)  # two batches; eleven quads: a pass that begins, one of three
     assert begun == {
         "lstm_step": 10,
-        "lstm_group": 10 * (8 + 2),
-        "lstm_part": 10,
+        "lstm_group": 10 * (8 + 3),
         "lane_loop": 10 * 42 * (47 + 22),
         "lane_begin": 20,
         "lane_rest": 20,
