@@ -106,7 +106,7 @@ def import_chain(
     if train is not None:
         chosen = spread(len(train.labels), WINDOWS_SCORED)
         seen = select_windows(train, chosen)
-        predicted = run_float(lowered.model, seen.counts).logits.argmax(axis=1)
+        predicted = run_float(lowered.model, np.asarray(seen.counts)).logits.argmax(axis=1)
         accuracy = float((predicted == seen.labels).mean())
         warnings.append(_warn_of_order(predicted, seen.labels, lowered, accuracy))
     kept = tuple(one for one in warnings if one is not None)

@@ -47,7 +47,7 @@ def read_scaler(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
     The names are ``mean`` and ``scale`` (or ``std``), or scikit-learn's ``mean_`` and ``scale_``.
 
     Raises:
-        ConfigError: the file is of another kind or lacks one of the two.
+        ConfigError: the file is of another kind, lacks one of the two, or they are no numbers.
         ModelError: the file is damaged.
     """
     content = model_bytes(path)
@@ -73,14 +73,18 @@ def read_scaler(path: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
                     f"scaler {path.name}: files {suffix} are not read; expected .json, .npz or .safetensors with mean "
                     "and scale. A pickle or joblib file runs code: write scaler.mean_ and scaler.scale_ by numpy.savez"
                 )
-        found = [
-            next((np.asarray(table[name], dtype=np.float64) for name in names if name in table), None)
+        found = {
+            name: np.asarray(table[name])
             for names in (MEAN_NAMES, SCALE_NAMES)
-        ]
-    mean, scale = found
-    if mean is None or scale is None:
+            for name in [one for one in names if one in table][:1]
+        }
+    if len(found) < 2:
         raise ConfigError(f"scaler {path.name}: it holds {sorted(table)}; expected mean and scale (or std)")
-    return tuple(mean.reshape(-1).tolist()), tuple(scale.reshape(-1).tolist())
+    for name, values in found.items():
+        if values.dtype.kind not in "iuf":  # numpy makes numbers of texts, dates and complex ones
+            raise ConfigError(f"scaler {path.name}: {name} is of type {values.dtype}; expected numbers")
+    mean, scale = (tuple(values.astype(np.float64).reshape(-1).tolist()) for values in found.values())
+    return mean, scale
 
 
 def scaler_in_counts(

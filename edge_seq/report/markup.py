@@ -5,6 +5,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from edge_seq.support.names import visible
+
 VOID = {"meta", "link", "input", "path", "br"}
 
 
@@ -18,14 +20,16 @@ Child = str | int | float | None
 
 
 def text_of(value: Child) -> Html:
-    """Convert a child to markup: markup stays as it is, text is escaped, None becomes empty.
+    r"""Convert a child to markup: markup stays as it is, text is escaped, None becomes empty.
 
-    >>> text_of("<b>"), text_of(Html("<b>"))
-    ('&lt;b&gt;', '<b>')
+    Control characters are written out, as a browser drops them or turns the direction of what follows.
+
+    >>> text_of("<b>"), text_of(Html("<b>")), text_of("a\x00")
+    ('&lt;b&gt;', '<b>', 'a\\x00')
     """
     if isinstance(value, Html):
         return value
-    return Html("" if value is None else html.escape(str(value), quote=True))
+    return Html("" if value is None else html.escape(visible(str(value)), quote=True))
 
 
 def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
@@ -35,7 +39,7 @@ def tag(name: str, /, *children: Child, **attributes: Child) -> Html:
     '<p class="note" aria-label="&quot;x&quot;">a &lt; b</p>'
     """
     named = (("class" if key == "class_" else key.replace("_", "-"), value) for key, value in attributes.items())
-    opened = "".join(f' {key}="{html.escape(str(value), quote=True)}"' for key, value in named if value is not None)
+    opened = "".join(f' {key}="{text_of(str(value))}"' for key, value in named if value is not None)
     if name in VOID and not children:
         return Html(f"<{name}{opened}/>")
     return Html(f"<{name}{opened}>{''.join(map(text_of, children))}</{name}>")

@@ -64,6 +64,16 @@ def imported(network: Path, small: Small) -> RunFolder:
     return run
 
 
+def test_recordings_that_stay_on_the_disk_give_the_same(
+    imported: RunFolder, network: Path, small: Small, tmp_path: Path
+) -> None:
+    source, run = small.drives.with_suffix(".toml"), RunFolder(tmp_path / "run")
+    ok("import", network, "--data", source, "--scale", "1.5", "--set", "data.storage=disk", "--out", run.path)
+    assert run.float_model.read_bytes() == imported.float_model.read_bytes()
+    accuracies = [json.loads(one.imported.read_text())["training_accuracy"] for one in (run, imported)]
+    assert accuracies[0] == accuracies[1] > 0
+
+
 def test_the_ladder_begins_with_the_network_itself(imported: RunFolder) -> None:
     ladder = verify_run(imported, max_windows=6, extreme_windows=2)
     by_name = {rung.name: rung for rung in ladder.rungs}

@@ -55,6 +55,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/parity/cost.py": (f"{_PARITY}/test_cost.py",),
     "edge_seq/parity/device_rungs.py": (f"{_PARITY}/test_device_rungs.py",),
     "edge_seq/parity/export_rungs.py": (f"{_PARITY}/test_inputs.py",),
+    "edge_seq/parity/imported.py": (f"{_PARITY}/test_original_rung.py",),
     "edge_seq/parity/inputs.py": (f"{_PARITY}/test_inputs.py",),
     "edge_seq/parity/int_rungs.py": (f"{_PARITY}/test_onnx_rungs.py",),
     "edge_seq/parity/onnx_outputs.py": (f"{_PARITY}/test_onnx_rungs.py", f"{_PARITY}/test_float_rungs.py"),

@@ -67,6 +67,9 @@ def test_each_module_and_its_tests_exist() -> None:
     for module, tests in QUICK.items():
         assert all((ROOT / one).is_file() for one in (module, *tests)), module
     assert "| x | 0 | 0 | 0.0 % | 0 | 0 |" in Scored("x").row()
+    for package in ("arithmetic", "quant", "parity"):  # whole
+        for path in (ROOT / "edge_seq" / package).glob("*.py"):
+            assert path.name == "__init__.py" or path.relative_to(ROOT).as_posix() in QUICK
 
 
 def test_results_are_kept_as_long_as_module_and_tests_are_the_same(

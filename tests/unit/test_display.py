@@ -1,10 +1,14 @@
-"""Progress bars: nothing without a terminal but the last state, and no question for widgets in a notebook."""
+"""Progress bars: nothing without a terminal but the last state, and no question for widgets in a notebook. Messages of
+many pages, and control characters in a page."""
 
 from __future__ import annotations
 
 import pytest
 
+from edge_seq.report.markup import tag
 from edge_seq.support.display import progress
+from edge_seq.support.errors import DataError
+from edge_seq.support.stderr import LONGEST, print_stderr_error, print_stderr_warning
 
 
 def test_a_notebook_gets_one_line_of_text(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -25,3 +29,20 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("training", 3, quiet=True) as update:
         update(3)
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_message_of_many_pages_is_cut_in_its_middle(capsys: pytest.CaptureFixture[str]) -> None:
+    for tell in (lambda text: print_stderr_error(DataError(text)), print_stderr_warning):
+        tell("reading x.json: " + "y" * 100_000 + "; make it again")
+        told = capsys.readouterr().err
+        assert "reading x.json: yyy" in told
+        assert "yyy ... 92,031 characters left out ... yyy" in told
+        assert told.endswith("yyy; make it again\n")
+        tell("z" * LONGEST)
+        assert "z" * LONGEST + "\n" in capsys.readouterr().err
+
+
+def test_control_characters_are_written_out_in_a_page() -> None:
+    made = tag("p", "a\x1b[31m\u202eb<", title="\x00")
+    assert made == '<p title="\\x00">a\\x1b[31m\\u202eb&lt;</p>'
+    assert tag("p", tag("b", "x")) == "<p><b>x</b></p>"

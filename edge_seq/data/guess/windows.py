@@ -19,6 +19,7 @@ from edge_seq.support.errors import DataError
 
 MANY_COLUMNS = 24
 _FEW_CHANNELS = 12
+_AXES_APART = (1, 2, 3, 6, 9)  # columns from one sample of an axis to the next
 MOST_CODES = 64  # of classes in a column beside windows
 _NAMES = ("ax", "ay", "az", "gx", "gy", "gz")
 
@@ -191,9 +192,13 @@ def is_window_per_row(look: Look) -> bool:
 
 
 def _rows_are_samples(look: Look) -> bool:
-    """True if a value resembles the one above it more than those beside it, as in a table of many sensors."""
+    """True if in most columns a value resembles the one above it more than those beside it, as of many sensors."""
     rows = _first_rows(look)
-    return len(rows) > 2 and 2 * float(np.nanmean(np.abs(np.diff(rows, axis=0)))) < min(_apart(rows).values())
+    if len(rows) < 3:
+        return False
+    above = np.nanmedian(np.nanmean(np.abs(np.diff(rows, axis=0)), axis=0))
+    beside = [np.nanmedian(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]), axis=0)) for step in _AXES_APART]
+    return bool(2 * above < min(beside))
 
 
 def refuse_class_beside_windows(look: Look) -> None:
@@ -224,17 +229,13 @@ def refuse_class_beside_windows(look: Look) -> None:
 
 def samples_apart(look: Look) -> int:
     """Number of columns in turn in a row of windows: the distance at which values resemble each other most."""
-    apart = _apart(_first_rows(look))
+    rows = _first_rows(look)
+    width = rows.shape[1]
+    usable = [step for step in _AXES_APART if width % step == 0 and width // step >= 4]
+    apart = {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}
     best = min(apart.values())
     return next(step for step in apart if apart[step] <= 1.2 * best)
 
 
 def _first_rows(look: Look) -> NDArray[np.float64]:
     return np.stack([look.numbers[name] for name in look.columns], axis=1)[:200]
-
-
-def _apart(rows: NDArray[np.float64]) -> dict[int, float]:
-    """Mean difference of values of a row that are so many columns apart; one column, if nothing else divides them."""
-    width = rows.shape[1]
-    usable = [step for step in (1, 2, 3, 6, 9) if width % step == 0 and width // step >= 4]
-    return {step: float(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]))) for step in usable}

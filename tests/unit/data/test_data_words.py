@@ -301,6 +301,7 @@ def test_rows_of_many_sensors_are_samples_and_no_windows(tmp_path: Path) -> None
     """A row of MHEALTH has 23 values of several sensors and a code of a class."""
     for person in (1, 2, 3):
         values = np.concatenate([motion("walk", 10 * person + n, 400)[1] * (n + 1) + 5 * n for n in range(8)], axis=1)
+        values[:, 9:12] = np.random.default_rng(person).normal(0, 50, (400, 3))  # noise, larger than all others
         codes = np.repeat([0, 1, 2, 1], 100)
         lines = [
             "\t".join(f"{one:.4f}" for one in row[:23]) + f"\t{code}\n" for row, code in zip(values, codes, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,12 @@ def test_a_scaler_that_unpacks_to_more_than_numbers_is_refused(tmp_path: Path) -
         read_scaler(tmp_path / "bomb.npz")
 
 
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
 def scaler_file(tmp_path: Path, name: str, content: bytes) -> Path:
     (tmp_path / name).write_bytes(content)
     return tmp_path / name
@@ -170,7 +177,10 @@ def scaler_file(tmp_path: Path, name: str, content: bytes) -> Path:
         ("s.json", b'{"mean": [1]}', r"it holds \['mean'\]; expected mean and scale"),
         ("s.json", b"[", "cannot be read as a scaler"),
         ("s.npz", b"PK\x03\x04", "cannot be read as a scaler"),
-        ("s.json", b'{"mean": ["a"], "scale": [1]}', "cannot be read as a scaler: ValueError"),
+        ("s.json", b'{"mean": [[1], [2, 3]], "scale": [1]}', "cannot be read as a scaler: ValueError"),
+        ("s.json", b'{"mean": ["1_5"], "scale": [1]}', "scaler s.json: mean is of type <U3; expected numbers"),
+        ("s.npz", npz(mean=np.array([1j]), scale=np.ones(1)), "mean is of type complex128; expected numbers"),
+        ("s.npz", npz(mean_=np.zeros(1), scale_=np.zeros(1, "m8[s]")), "scale_ is of type timedelta64"),
     ],
 )
 def test_a_scaler_that_cannot_be_read_is_refused(name: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -93,6 +93,7 @@ def test_the_constants_are_those_of_the_specification() -> None:
     assert (fixed_point.FINE_FRAC_BITS, fixed_point.COARSE_FRAC_BITS, fixed_point.COARSE_DROP) == (15, 7, 8)
     assert (fixed_point.FINE_LIMIT, fixed_point.COARSE_LIMIT) == (32_768, 128)
     assert (fixed_point.LOGIT_FRAC_BITS, fixed_point.GRAVITY_FRAC_BITS) == (16, 14)
+    assert (fixed_point.COMPANDED_FRAC_BITS, fixed_point.UINT32_MAX) == (11, 4_294_967_295)
 
 
 @pytest.mark.parametrize(

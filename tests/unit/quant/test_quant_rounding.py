@@ -173,3 +173,23 @@ def test_the_range_of_narrow_weights_is_that_of_a_byte() -> None:
         0.03,
         1.0,
     )  # the published figures were measured with them
+
+
+def test_independent_weights_of_4_bits_are_the_nearest_that_their_lower_halves_allow() -> None:
+    """Also beyond both ends, of two pairs of quads; a quad without a neighbour has 8 bits."""
+    rng = np.random.default_rng(2)
+    real = RealRows(rng.uniform(-3.5, 3.5, (ROWS, 16)), rng.uniform(-3.5, 3.5, (ROWS, 4)), np.zeros((ROWS, 0)), UNIT)
+    rounded = round_rows(real, UNIT, np.eye(21), bits=4)
+    assert (fill_lower_halves(rounded.narrow_input) == rounded.narrow_input).all()
+    every = np.arange(-128, 128)
+    for found, wanted, bits in (
+        (rounded.narrow_input, real.narrow_input, 4),
+        (rounded.narrow_hidden, real.narrow_hidden, 8),
+    ):
+        low = np.zeros(found.shape)
+        low[:, 2::4], low[:, 3::4] = (found[:, one::4].view(np.uint8) / 256 for one in (0, 1))  # below a coarse byte
+        distance = np.abs(every + (low - wanted * 50)[..., None])  # in narrow weights of 1
+        distance[(every - found[..., None]) % (16 if bits == 4 else 1) != 0] = np.inf  # its lower half is another's
+        assert np.array_equal(every[distance.argmin(axis=2)], found)
+        assert (found > 111).any()
+        assert (found < -112).any()
