@@ -22,6 +22,7 @@ from edge_seq.ir.rows import BLOCK_ROWS, BYTES_OF_A_ROW, QUAD, padded
 from edge_seq.support.errors import ConfigError
 from edge_seq.support.results import Result
 from edge_seq.training.config import FrontConfig, TrainingConfig
+from edge_seq.tuning.lanes import recurrent_lanes, rows_lanes
 
 TABLE = Path(__file__).with_name("costs.json")
 
@@ -55,12 +56,14 @@ class TargetCosts(Result):
         flash: bytes of code and tables that a part adds.
         ram_base: bytes of RAM besides the words of a context.
         instructions: instructions of a window for each unit of work; :func:`work_of` names them.
+        lanes: True if its kernels compute in vector lanes; see :mod:`edge_seq.tuning.lanes`.
     """
 
     unit: str
     flash: dict[str, float]
     ram_base: int
     instructions: dict[str, float]
+    lanes: bool = False
 
 
 @cache
@@ -87,10 +90,13 @@ def costs_on(target: str) -> TargetCosts:
 
 
 BOTH_BITS = "both_bits"  # the part of a network whose layers have weights of 4 and of 8 bits
-# Parts that a target's entry may lack: then a network with them is refused, not counted without them.
-_NOT_EVERYWHERE = {
+# What people call parts that a target's entry may lack: a network with one is refused, not counted without it.
+_WORDS = {
     "flatten": "the readout flatten",
+    "flatten_dense": "a dense layer that sees the states of all steps",
     "conv_values": "a convolution behind another one",
+    "time_mean": "a mean over time between layers",
+    "time_max": "a maximum over time between layers",
     "companding": "companding",
     "magnitude": "magnitude",
     BOTH_BITS: "layers of 4 and of 8 bits in one network",
@@ -111,8 +117,7 @@ def network_cost(
         bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
 
     Raises:
-        ConfigError: the readout is ``flatten``, features are companded or have magnitudes, or weights have 4 bits, and
-            what that adds was not measured on the target.
+        ConfigError: what a part of the network adds was not measured on the target.
 
     >>> from edge_seq.ir.contract import Channel
     >>> contract = SensorContract(50.0, (Channel("ax", "g", 8192, 4),) * 3, 100, 50)
@@ -120,21 +125,21 @@ def network_cost(
     2008
     """
     parts = parts_of(config, contract, bits)
-    for part, what in _NOT_EVERYWHERE.items():
-        if part in parts and part not in target.flash:
+    for part in parts:
+        if part not in target.flash:
             raise ConfigError(
-                f"search: the cost of {what} on this target is not known from its shape; train the network, and "
-                "measure it with: edge-seq measure"
+                f"search: the cost of {_WORDS.get(part, part)} on this target is not known from its shape; "
+                "train the network, and measure it with: edge-seq measure"
             )
     weights = weight_bytes(config, contract, num_classes, bits)
-    work = work_of(config, contract, num_classes, bits)
-    flash = sum(target.flash.get(part, 0.0) for part in parts)
+    work = work_of(config, contract, num_classes, bits, lanes=target.lanes)
+    flash = sum(target.flash[part] for part in parts)
     texts = sum(len(channel.name) for channel in contract.channels)
     return NetworkCost(
         flash_bytes=round(flash + texts) + weights,
         weight_bytes=weights,
         ram_bytes=target.ram_base + context_bytes(config, contract, num_classes),
-        instructions=round(sum(target.instructions.get(name, 0.0) * amount for name, amount in work.items())),
+        instructions=round(sum(target.instructions[name] * amount for name, amount in work.items())),
     )
 
 
@@ -156,6 +161,7 @@ def parts_of(config: TrainingConfig, contract: SensorContract, bits: Bits = (8,)
         *((BOTH_BITS,) if len(kinds) > 1 else ()),
         *Readout(config.pooling).statistics,
         *(("flatten",) if config.pooling == "flatten" else ()),
+        *(("flatten_dense",) if config.pooling == "flatten" and config.dense else ()),
         # The rows that see the states of all steps are not those of a dense layer.
         *(("dense",) if len(config.dense) > (config.pooling == "flatten") else ()),
         *((pre,) if pre != "none" else ()),
@@ -190,6 +196,11 @@ def _even(count: int) -> int:
     return count + count % 2
 
 
+def _has_column_alone(inputs: int) -> bool:
+    """True if three gates of a GRU share the words of the last of so many columns (SPEC.md, section 12)."""
+    return inputs % 2 == 1 and inputs > 1
+
+
 def _quads(units: int, bits: WeightBits) -> tuple[int, int]:
     """Number of quads of states with words of their own, and of pairs of quads that share words (SPEC.md, section
     12)."""
@@ -213,8 +224,7 @@ def _recurrent(cell: str, units: int, inputs: int, *, raw: bool, bits: WeightBit
     of_state = QUAD * sum(_quads(units, bits))
     of_input = 2 * _even(inputs) if raw else QUAD * sum(_quads(inputs, bits))
     if cell == "gru":
-        alone = raw and inputs % 2 == 1 and inputs > 1  # three gates share the words of the last column
-        seen = 3 * 2 * (inputs - 1) + 2 * BLOCK_ROWS if alone else 3 * of_input
+        seen = 3 * 2 * (inputs - 1) + 2 * BLOCK_ROWS if raw and _has_column_alone(inputs) else 3 * of_input
         return units * (seen + 3 * of_state + 4 * BYTES_OF_A_ROW)
     if cell == "lstm":
         return units * 4 * (of_input + of_state + BYTES_OF_A_ROW)
@@ -241,8 +251,18 @@ def context_bytes(config: TrainingConfig, contract: SensorContract, num_classes:
     return 4 * words32 + 2 * (_even(features) + front + layers + scratch)
 
 
-def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, bits: Bits = (8,)) -> Counter[str]:
-    """Amounts of work of one window, by name. The runtime does the same work for any data."""
+def work_of(
+    config: TrainingConfig, contract: SensorContract, num_classes: int, bits: Bits = (8,), *, lanes: bool = False
+) -> Counter[str]:
+    """Amounts of work of one window, by name. The runtime does the same work for any data.
+
+    Args:
+        config: shape of the network.
+        contract: sensor contract.
+        num_classes: K.
+        bits: see :func:`network_cost`.
+        lanes: see :class:`TargetCosts`.
+    """
     work: Counter[str] = Counter()
     samples, inputs, raw = contract.window_length, contract.num_features, True
     work["window"] = 1
@@ -252,38 +272,25 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
         work["magnitude"] = samples * len(contract.magnitude_axes)
     if contract.preprocessing.companding is not None:
         work["companded_value"] = samples * inputs
-    for layer in config.front:
+    for index, layer in enumerate(config.front):
         outputs = steps_of(layer, samples)
         if layer.kind == "conv":
-            words = layer.kernel * (_even(inputs) // 2 if raw else padded(inputs) // BLOCK_ROWS)
-            blocks = -(-layer.units // BLOCK_ROWS)
             work["conv_input"] += samples
             work["conv_output"] += outputs
-            work["conv_block"] += outputs * blocks
-            work["conv_word" if raw else "conv_quad"] += outputs * blocks * words
+            work["conv_block"] += outputs * -(-layer.units // BLOCK_ROWS)
             if layer.activation == "tanh":
                 work["conv_tanh"] += outputs * layer.units
+            work += _conv_rows(layer, inputs, outputs, raw=index == 0, lanes=lanes)
             inputs, raw = layer.units, False
         else:
             work[f"time_{layer.kind}_value"] += outputs * inputs * layer.kernel
         samples = outputs
     units = config.hidden_size
-    rows_of = units if config.cell in ("lstm", "gru") else padded(units)  # the others have blocks of four units
     for of_layer in _of_each(config, bits):
-        cell = f"{config.cell}_4_bits" if _is_narrow(config, of_layer) else config.cell
-        work[f"{cell}_step"] += samples
-        work[f"{cell}_unit"] += samples * rows_of
-        quads, pairs = _quads(units, of_layer)
-        work[f"{cell}_state_quad"] += samples * rows_of * quads
-        if pairs:
-            work[f"{cell}_state_pair"] += samples * rows_of * pairs
-        if raw:
-            work[f"{cell}_word"] += samples * rows_of * (_even(inputs) // 2)
+        if lanes and not _is_narrow(config, of_layer):
+            work += recurrent_lanes(config.cell, units, inputs, samples, raw=raw)
         else:
-            quads, pairs = _quads(inputs, of_layer)
-            work[f"{cell}_quad"] += samples * rows_of * quads
-            if pairs:
-                work[f"{cell}_pair"] += samples * rows_of * pairs
+            work += _recurrent_work(config, of_layer, inputs, samples, raw=raw)
         inputs, raw = units, False
     for statistic in Readout(config.pooling).statistics:
         work[f"{statistic}_unit"] += samples * units
@@ -292,10 +299,58 @@ def work_of(config: TrainingConfig, contract: SensorContract, num_classes: int, 
     if config.pooling == "flatten":
         work["flatten_step"] += samples
         work["flatten_block"] += samples * -(-(*config.dense, num_classes)[0] // BLOCK_ROWS)
-    for rows in (*config.dense, num_classes):
-        work["head_quad"] += -(-rows // BLOCK_ROWS) * (sees // BLOCK_ROWS)
+    for index, rows in enumerate((*config.dense, num_classes)):
+        in_lanes = lanes and index < len(config.dense) and (index > 0 or config.pooling != "flatten")
+        if in_lanes:
+            work += rows_lanes(rows, (sees // QUAD,), raw=False)
+        else:
+            work["head_quad"] += -(-rows // BLOCK_ROWS) * (sees // QUAD)
         sees = padded(rows)
     return work
+
+
+def _conv_rows(layer: FrontConfig, inputs: int, outputs: int, *, raw: bool, lanes: bool) -> Counter[str]:
+    """Work of the rows of a convolution in a window.
+
+    Inputs that lie beside each other in the ring are seen in at most two pieces, others tap by tap: with dilation, and
+    where features before the window are seen.
+    """
+    work: Counter[str] = Counter()
+    blocks, of_input = -(-layer.units // BLOCK_ROWS), _even(inputs) // 2 if raw else padded(inputs) // QUAD
+    first = 1 + (0 if layer.padding == "causal" else (layer.kernel - 1) * layer.dilation)
+    for number in range(first, first + outputs * layer.stride, layer.stride):
+        by_taps = layer.dilation > 1 or (raw and number < layer.kernel)
+        if by_taps:
+            work["conv_tap"] += blocks * layer.kernel
+        if by_taps or not lanes:
+            work["conv_word" if raw else "conv_quad"] += blocks * layer.kernel * of_input
+        else:
+            second = number % layer.kernel  # inputs of the second piece
+            work += rows_lanes(layer.units, ((layer.kernel - second) * of_input, second * of_input), raw=raw)
+    return work
+
+
+def _recurrent_work(config: TrainingConfig, bits: WeightBits, inputs: int, steps: int, *, raw: bool) -> Counter[str]:
+    """Work of a recurrent layer in a window of so many steps."""
+    work: Counter[str] = Counter()
+    units = config.hidden_size
+    cell = f"{config.cell}_4_bits" if _is_narrow(config, bits) else config.cell
+    rows = steps * (units if config.cell in ("lstm", "gru") else padded(units))  # the others have blocks of four units
+    work[f"{cell}_step"] = steps
+    work[f"{cell}_unit"] = rows
+    quads, pairs = _quads(units, bits)
+    work[f"{cell}_state_quad"] = rows * quads
+    work[f"{cell}_state_pair"] = rows * pairs
+    if raw and config.cell == "gru" and _has_column_alone(inputs):
+        work[f"{cell}_word"] = rows * (inputs // 2)
+        work[f"{cell}_column"] = rows
+    elif raw:
+        work[f"{cell}_word"] = rows * (_even(inputs) // 2)
+    else:
+        quads, pairs = _quads(inputs, bits)
+        work[f"{cell}_quad"] = rows * quads
+        work[f"{cell}_pair"] = rows * pairs
+    return +work
 
 
 def _steps(config: TrainingConfig, contract: SensorContract) -> int:

@@ -17,7 +17,7 @@ from edge_seq.support.results import Result, to_plain, written
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import SearchConfig
 
-# Convolutions before the recurrent layers: units and stride of each; kernel 5, tanh. Outputs with relu grow with the
+# Convolutions before the recurrent layers: units and stride of each; tanh. Outputs with relu grow with the
 # gain and with rare large inputs, until the integer weights behind them do not fit (docs/results/search.md).
 FRONTS: dict[str, tuple[tuple[int, int], ...]] = {
     "none": (),
@@ -31,6 +31,7 @@ FRONTS: dict[str, tuple[tuple[int, int], ...]] = {
     "16/4 16/4 32/4": ((16, 4), (16, 4), (32, 4)),
 }
 KERNEL = 5
+WIDE_KERNEL = 15  # of the first convolution; finds more in vibration (docs/results/search.md)
 MOST_STEPS_OF_CELL = 256  # of the recurrent layers in a window: more take long to train, and their memory fades
 FEWEST_STEPS_OF_CELL = 16  # behind more than one convolution
 USUAL_WINDOW = 128  # samples
@@ -40,6 +41,7 @@ MOST_GAIN_OF_CONVOLUTION = 10.0  # larger gains were not better behind a convolu
 MOST_WINDOWS = 1600 * 64  # that a training sees; with more, a few candidates would use up the time of many
 MOST_STEPS_BESIDE_LSTM = 800  # of other cells, whose steps take three to five times as long (docs/results/search.md)
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
+SHORTEST_FOR_WIDE_KERNEL = 50
 FourBits = Literal["all", "first", "second"]
 _BITS: Mapping[FourBits | None, tuple[WeightBits, ...]] = {None: (8,), "all": (4,), "first": (4, 8), "second": (8, 4)}
 # Share of windows on which float and integer model give the same label. A point below it is chosen only if all are.
@@ -58,6 +60,7 @@ class Candidate(Result):
         four_bits: recurrent layers whose weights on states have 4 bits, instead of 8: ``all`` or, of two, one of them;
             None for none.
         front: convolutions before them, units/stride of each, or ``none``.
+        kernel: inputs that an output of the first convolution sees; None for :data:`KERNEL`.
         pooling: readout.
         preprocessing: step of the sensor contract.
         companding: bits of its companding; None for none.
@@ -77,6 +80,7 @@ class Candidate(Result):
     num_layers: int = 1
     four_bits: FourBits | None = field(default=None, metadata=written(unless_none=True))
     front: str = "none"
+    kernel: int | None = field(default=None, metadata=written(unless_none=True))
     pooling: Pooling = "mean"
     preprocessing: PreprocessingStep = "none"
     companding: int | None = field(default=None, metadata=written(unless_none=True))
@@ -122,6 +126,8 @@ class Candidate(Result):
         'conv 16 stride 2, gru 24 of 4 bits, mean and largest of states'
         """
         conv = "".join(f"conv {units} stride {stride}, " for units, stride in FRONTS[self.front])
+        if self.kernel is not None:
+            conv = conv.replace(", ", f" kernel {self.kernel}, ", 1)
         layers = f"{self.cell} {self.hidden_size}" + (f" x {self.num_layers}" if self.num_layers > 1 else "")
         if self.four_bits is not None:
             layers += " of 4 bits" if self.four_bits == "all" else f" ({self.four_bits} of 4 bits)"
@@ -174,8 +180,13 @@ class Candidate(Result):
         table: dict[str, Any] = {
             **{name: getattr(self, name) for name in _AS_THEY_ARE},
             "front": [
-                {"units": outputs, "kernel": KERNEL, "stride": stride, "activation": "tanh"}
-                for outputs, stride in FRONTS[self.front]
+                {
+                    "units": outputs,
+                    "kernel": KERNEL if number else self.kernel or KERNEL,
+                    "stride": stride,
+                    "activation": "tanh",
+                }
+                for number, (outputs, stride) in enumerate(FRONTS[self.front])
             ],
             "channel_gains": gains,
             "epochs": max(1, round(steps / -(-windows // self.batch_size))),
@@ -256,6 +267,8 @@ class Space:
             candidate = replace(candidate, front=self._nearest_front(candidate))
         if candidate.num_layers == 1 and candidate.four_bits in ("first", "second"):
             candidate = replace(candidate, four_bits="all" if candidate.four_bits == "first" else None)
+        if candidate.front == "none" or candidate.window_length < SHORTEST_FOR_WIDE_KERNEL:
+            candidate = replace(candidate, kernel=None)
         if candidate.front != "none":
             gains = [gain for gain in self.choices["input_gain"] if gain <= MOST_GAIN_OF_CONVOLUTION]
             candidate = replace(candidate, input_gain=min(candidate.input_gain, max(gains)))
@@ -317,6 +330,10 @@ _FIRST: tuple[dict[str, Any], ...] = (
     {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity", "input_gain": 3.0},
     {"hidden_size": 32, "pooling": "mean_max", "dense_windows": True},
     {"hidden_size": 24, "front": "16/2", "pooling": "last", "input_gain": 3.0, "mixup": 0.0},
+    {
+        **{"hidden_size": 32, "front": "32/4", "kernel": WIDE_KERNEL, "pooling": "mean_max", "batch_size": 32},
+        **{"steps": 1600, "mixup": 0.0},
+    },
     {"hidden_size": 16, "pooling": "mean_max", "rotation": 30.0, "learning_rate": 0.02, "mixup": 0.0},
     {"hidden_size": 24, "front": "32/4", "pooling": "mean_max", "preprocessing": "difference", "input_gain": 3.0},
     {"hidden_size": 12, "front": "16/4", "pooling": "mean_max", "input_gain": 3.0, "rotation": 15.0, "steps": 1600},
@@ -357,6 +374,7 @@ def space_of(
             "num_layers": (1, 2),
             "four_bits": tuple(_BITS) if bits_by_layer else (None, "all"),
             "front": tuple(front for front in FRONTS if any(suits(front, length) for length in lengths)),
+            "kernel": (None, WIDE_KERNEL),
             "pooling": ("mean_max", "mean", "max", "last"),
             "preprocessing": steps,
             "companding": (None, *compandings) if own_steps else (contract.preprocessing.companding,),

@@ -116,7 +116,9 @@ class Overrun:
         )
 
 
-def measure(folder: Path, model: IntModel, target: Target, *, steps: int | None = None) -> Measurement:
+def measure(
+    folder: Path, model: IntModel, target: Target, *, steps: int | None = None, deepest: bool = True
+) -> Measurement:
     """Build a model for a target and measure its cost there.
 
     Args:
@@ -125,13 +127,14 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int | None 
         target: target from :func:`firmware_export.toolchain.target.load_target`.
         steps: least number of steps to count, on random and extreme counts; two windows are always run. None counts
             10,000; unicorn stops after 400 where the cost of a step depends on the data, which a note says.
+        deepest: False leaves out the worst-case stack. A compiler cache then compiles the runtime only once.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing; the message says what to install.
         ToolError, ExportError: the export does not compile, or the firmware faults.
     """
     with tempfile.TemporaryDirectory() as name:
-        program = build_for_target(folder, Path(name), target, stack_figures=True)
+        program = build_for_target(folder, Path(name), target, stack_figures=deepest)
         require_answer(program, model)
         counts = stream_for_counting(model, STEPS if steps is None else steps)
         if isinstance(program.built, HostProgram):
@@ -143,8 +146,8 @@ def measure(folder: Path, model: IntModel, target: Target, *, steps: int | None 
         elf = image.content
         notes = []
         try:
-            stack = deepest_stack(image)
-            if stack.unknown:
+            stack = deepest_stack(image) if deepest else None
+            if stack is not None and stack.unknown:
                 notes.append(
                     f"worst-case stack without {', '.join(stack.unknown)}, which have no figure from the compiler"
                 )

@@ -57,6 +57,8 @@ def measure_network(
     labels: tuple[str, ...],
     target: Target,
     bits: tuple[WeightBits, ...] = (8,),
+    *,
+    deepest: bool = True,
 ) -> Measurement:
     """Build the network of a configuration for a target, and count its instructions.
 
@@ -66,14 +68,35 @@ def measure_network(
         labels: K class names.
         target: chip to build for.
         bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
+        deepest: False leaves out the worst-case stack; see :func:`firmware_export.measuring.measure.measure`.
 
     Raises:
         MissingToolError: a compiler or an emulator is missing.
         ToolError: the network does not compile or does not fit on the target.
     """
-    model = untrained_model(config, contract, labels, bits)
-    counts = np.zeros((1, contract.window_length, contract.num_channels), np.int16)
     with tempfile.TemporaryDirectory() as folder:
         exported = Path(folder) / "c"
-        export_c(model, make_golden(model, counts), exported)
-        return measure(exported, model, target, steps=1)
+        model = export_untrained(config, contract, labels, bits, exported)
+        return measure(exported, model, target, steps=1, deepest=deepest)
+
+
+def export_untrained(
+    config: TrainingConfig,
+    contract: SensorContract,
+    labels: tuple[str, ...],
+    bits: tuple[WeightBits, ...],
+    folder: Path,
+) -> IntModel:
+    """Write the C of a configuration's network with untrained weights, and return the network.
+
+    Args:
+        config: shape of the network.
+        contract: sensor contract with the window length T.
+        labels: K class names.
+        bits: bits of the recurrent layers' weights on states, one number for all layers or one for each.
+        folder: new folder of the C.
+    """
+    model = untrained_model(config, contract, labels, bits)
+    counts = np.zeros((1, contract.window_length, contract.num_channels), np.int16)
+    export_c(model, make_golden(model, counts), folder)
+    return model

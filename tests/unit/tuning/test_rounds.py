@@ -135,6 +135,21 @@ def test_candidates_have_gains_that_suit_convolutions_and_trainings_of_like_leng
     assert max(without.random(rng).steps for _ in range(50)) == 3200
 
 
+def test_only_the_first_convolution_of_a_long_window_has_a_wide_kernel() -> None:
+    space = space_of(SearchConfig(), CONTRACT, own_steps=True)
+    (wide,) = [one for one in space.first() if one.kernel]
+    assert wide.network.startswith("conv 32 stride 4 kernel 15, lstm 32")
+    two = replace(wide, front="16/4 32/4")
+    assert two.network.startswith("conv 16 stride 4 kernel 15, conv 32 stride 4, lstm 32")
+    for candidate, kernels in ((wide, [15]), (two, [15, 5]), (replace(wide, kernel=None), [5])):
+        training = candidate.training(CONTRACT, windows=100, steps=10, seed=0)
+        assert [layer.kernel for layer in training.front] == kernels
+    rng = np.random.default_rng(0)
+    assert {one.kernel for one in (space.random(rng) for _ in range(50)) if one.front == "none"} == {None}
+    short = space_of(SearchConfig(window_lengths=(40,)), CONTRACT, own_steps=True)
+    assert {one.kernel for one in (*short.first(), *(short.random(rng) for _ in range(50)))} == {None}
+
+
 def test_a_slow_candidate_does_not_take_the_time_of_many() -> None:
     plan = plan_of(SearchConfig(budget=Budget(seconds=2000)))
     of_a_step = {"lstm": 0.01, "gru": 0.01, "fastgrnn": 0.15}  # seconds
