@@ -190,12 +190,22 @@ class RunConfig(StrictTable):
         for key, value, reason in (
             ("start_from", self.start_from, "a training of one class begins with random weights"),
             ("teacher", self.teacher, "a training of one class has no labels that a teacher could answer"),
+            ("training.taught_by", training.taught_by != "labels", "there are no labels that others could answer"),
             ("training.dense", training.dense, "the distance is made of a dense layer of its own"),
             ("training.label_every", training.label_every == "sample", "the distance is that of a whole window"),
             ("training.pooling", training.pooling == "flatten", "a distance of all states of a window is too large"),
         ):
             if value:
                 raise ValueError(f"with data.one_class, {key} cannot be set so: {reason}; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_teacher(self) -> RunConfig:
+        if self.teacher is not None and self.training.taught_by != "labels":
+            raise ValueError(
+                f"teacher is a run and training.taught_by is {self.training.taught_by!r}; set one of them: a network "
+                "learns from the answers of one teacher"
+            )
         return self
 
     @property

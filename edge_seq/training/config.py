@@ -10,6 +10,7 @@ from edge_seq.ir.kind_names import Activation, CellName, Pooling, TrainedPadding
 from edge_seq.ir.model import Readout
 from edge_seq.support.tables import StrictTable
 
+TaughtBy = Literal["labels", "forest", "forest_and_rocket"]
 FEWEST_EPOCHS, FEWEST_STEPS = 40, 1000  # of a training whose number of epochs is not given
 MIXUP = 0.2  # of a training with so many steps; shorter ones lose by it (docs/results/search.md)
 
@@ -129,6 +130,10 @@ class TrainingConfig(StrictTable):
         mixup: alpha of mixup (Zhang et al. 2018, "mixup: Beyond Empirical Risk Minimization"); 0 turns it off. Each
             window of a batch is mixed with another one of it, a share of Beta(alpha, alpha) and the rest, and so is
             the loss. ``auto`` takes 0.2 in trainings of at least 1,000 steps, and 0 in shorter ones, which lose by it.
+        taught_by: ``labels`` alone, or a random ``forest`` too, or ``forest_and_rocket``: the mean of it and MiniRocket
+            (needs the extra ``rocket``). Each answers for groups that it has not learnt, and half of the loss is the
+            divergence from these answers (:mod:`edge_seq.training.teacher`). It helps where such classifiers do well on
+            new groups, and harms where they do not, so :command:`edge-seq search` tries it.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
         seed: seed of every random choice.
@@ -159,6 +164,7 @@ class TrainingConfig(StrictTable):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     mixup: Annotated[float, Field(ge=0, le=10)] | Literal["auto"] = "auto"
+    taught_by: TaughtBy = "labels"
     augmentation: AugmentationConfig = AugmentationConfig()
     initialisation: InitialisationConfig = InitialisationConfig()
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -216,6 +222,15 @@ class TrainingConfig(StrictTable):
             raise ValueError(
                 "pooling is 'flatten' and label_every is 'sample', but the weights of flatten are for whole windows; "
                 "set label_every to 'window', or take another pooling"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _others_answer_for_windows(self) -> TrainingConfig:
+        if self.taught_by != "labels" and self.label_every == "sample":
+            raise ValueError(
+                f"taught_by is {self.taught_by!r} and label_every is 'sample', but other classifiers answer for whole "
+                "windows; set label_every to 'window', or taught_by to 'labels'"
             )
         return self
 

@@ -31,6 +31,7 @@ from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier
 from edge_seq.training.record import EpochRecord
 from edge_seq.training.stored import StoredFeatures, StoredLabels
+from edge_seq.training.teacher import answers_of_others
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def train(
         gains = gains_of(contract, config.input_gain, config.channel_gains)
         pieces = (preprocessed_counts(block, contract) for block in blocks(train.counts))
         normalisation = fit_normalisation_in_pieces(pieces, gain=gains)
+    if teacher_logits is None and config.taught_by != "labels":
+        teacher_logits = answers_of_others(train, contract, num_classes, config.taught_by)
     augmenter = make_augmenter(config.augmentation, contract, normalisation) if config.augmentation.is_active else None
     fitted = fit(
         build,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from functools import cache, partial
@@ -10,6 +11,7 @@ from pathlib import Path
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.lock import holding
+from edge_seq.training.baselines import minirocket_is_here
 from edge_seq.training.runtime import require_torch
 from edge_seq.trials.folder import StudyFolder
 from edge_seq.trials.steer import Task, steer
@@ -23,12 +25,13 @@ from edge_seq.tuning.points import write_points
 from edge_seq.tuning.references import references_of
 from edge_seq.tuning.result import FORMAT, SEARCH, Execution, SearchResult
 from edge_seq.tuning.rounds import Plan, Progress, check_something_fits, run_rounds
-from edge_seq.tuning.space import Candidate, space_of
+from edge_seq.tuning.space import Candidate, Teacher, space_of
 from edge_seq.tuning.trial import Trial, TrialJob, TrialResult, run_job, run_trial
 
 Tell = Callable[[int, int, str], None]
 MAY_DIFFER = ("budget", "tolerance")  # keys of the configuration that may differ when a search is continued
 HUNDREDTHS = 100  # steps of the progress
+FEWEST_GROUPS_OF_TEACHER = 4
 
 
 def search(
@@ -81,6 +84,7 @@ def search(
             compandings=data.compandings,
             dense_windows=data.has_denser_windows,
             bits_by_layer=BOTH_BITS in target.flash,
+            teacher=_teacher(data),
         ),
         cost=cost,
         fits=partial(within, config=config),
@@ -195,3 +199,10 @@ def _versions() -> dict[str, str]:
     from edge_seq.training.loop import package_versions
 
     return package_versions()
+
+
+def _teacher(data: SearchData) -> Teacher | None:
+    """Other classifiers that may teach: those that are installed, where there are groups that they have not learnt."""
+    if data.groups < FEWEST_GROUPS_OF_TEACHER or importlib.util.find_spec("sklearn") is None:
+        return None
+    return "forest_and_rocket" if minirocket_is_here(data.contract) else "forest"

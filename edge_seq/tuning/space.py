@@ -43,6 +43,7 @@ MOST_STEPS_BESIDE_LSTM = 800  # of other cells, whose steps take three to five t
 SHORTEST_FOR_CONVOLUTION = 20  # samples of a window
 SHORTEST_FOR_WIDE_KERNEL = 50
 FourBits = Literal["all", "first", "second"]
+Teacher = Literal["forest", "forest_and_rocket"]  # values of training.taught_by
 _BITS: Mapping[FourBits | None, tuple[WeightBits, ...]] = {None: (8,), "all": (4,), "first": (4, 8), "second": (8, 4)}
 # Share of windows on which float and integer model give the same label. A point below it is chosen only if all are.
 # Weights of 4 bits change labels for the better and for the worse (docs/results/search.md): the integer model's own
@@ -72,6 +73,7 @@ class Candidate(Result):
         rotation: largest angle of random rotations, degrees; 0 for none.
         amplitude: standard deviation of the logarithm of a random amplitude.
         learning_rate, batch_size, dropout, label_smoothing, mixup: options of the training.
+        teacher: other classifiers from whose answers it learns too; None for none.
         steps: number of optimiser steps.
     """
 
@@ -96,6 +98,7 @@ class Candidate(Result):
     dropout: float = 0.1
     label_smoothing: float = 0.0
     mixup: float = 0.0
+    teacher: Teacher | None = field(default=None, metadata=written(unless_none=True))
     steps: int = 800
 
     @property
@@ -151,6 +154,7 @@ class Candidate(Result):
             *([f"amplitude {self.amplitude:g}"] if self.amplitude else []),
             *([f"label smoothing {self.label_smoothing:g}"] if self.label_smoothing else []),
             *([f"mixup {self.mixup:g}"] if self.mixup else []),
+            *([f"taught by {self.teacher.replace('_', ' ')}"] if self.teacher else []),
         ]
         return ", ".join(parts)
 
@@ -189,6 +193,7 @@ class Candidate(Result):
                 for number, (outputs, stride) in enumerate(FRONTS[self.front])
             ],
             "channel_gains": gains,
+            "taught_by": self.teacher or "labels",
             "epochs": max(1, round(steps / -(-windows // self.batch_size))),
             "augmentation": {
                 "rotation": "any" if self.rotation else "none",
@@ -327,6 +332,11 @@ _FIRST: tuple[dict[str, Any], ...] = (
         **{"hidden_size": 32, "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0, "rotation": 30.0},
         **{"dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "mixup": 0.4, "steps": 3200},
     },
+    {
+        **{"hidden_size": 32, "front": "16/2", "pooling": "mean_max", "input_gain": 3.0, "rate_gain": 7.0},
+        **{"rotation": 30.0, "dropout": 0.2, "learning_rate": 0.02, "batch_size": 32, "steps": 1600},
+        **{"teacher": "forest_and_rocket"},
+    },
     {"hidden_size": 24, "front": "16/2", "pooling": "mean_max", "preprocessing": "remove_gravity", "input_gain": 3.0},
     {"hidden_size": 32, "pooling": "mean_max", "dense_windows": True},
     {"hidden_size": 24, "front": "16/2", "pooling": "last", "input_gain": 3.0, "mixup": 0.0},
@@ -349,6 +359,7 @@ def space_of(
     compandings: Sequence[int] = (),
     dense_windows: bool = False,
     bits_by_layer: bool = True,
+    teacher: Teacher | None = None,
 ) -> Space:
     """What a search on recordings with a sensor contract may choose.
 
@@ -360,6 +371,7 @@ def space_of(
             changed.
         dense_windows: True if training windows may begin more often than scored ones.
         bits_by_layer: True if one of two layers may have weights of 4 bits.
+        teacher: other classifiers that may teach; None for none.
     """
     lengths = config.window_lengths or (contract.window_length,)
     rates = [channel.unit in _RATE_UNITS for channel in contract.channels]
@@ -390,6 +402,7 @@ def space_of(
             "dropout": (0.0, 0.1, 0.2, 0.3),
             "label_smoothing": (0.0, 0.05, 0.1),
             "mixup": (0.0, 0.2, 0.4),
+            "teacher": (None,) if teacher is None else (None, teacher),
             "steps": STEPS,
         }
     )

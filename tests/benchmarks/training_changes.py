@@ -26,12 +26,11 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from edge_seq.data.recording import Windows, select_windows
+from edge_seq.data.recording import Windows
 from edge_seq.ir.contract import SensorContract
 from edge_seq.scores.metrics import confusion_matrix, macro_f1
 from edge_seq.support.files import json_text, write_atomically
 from edge_seq.training import fit, loop
-from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
 from edge_seq.tuning.config import make_search_config
 from edge_seq.tuning.data import SearchData, open_search_data
@@ -41,7 +40,7 @@ from tests.benchmarks.candidates import candidate_of
 WARP, KNOTS = 0.25, 5  # largest change of speed within a window, and places where it is drawn
 SPEED = 0.15  # largest change of speed of a window
 DROPPED = 0.1  # share of channels
-TEACHERS, TEACHER_UNITS, TEACHER_FOLDS = 3, 64, 5
+TEACHERS, TEACHER_UNITS = 3, 64
 
 
 def read_at(x: Tensor, place: Tensor) -> Tensor:
@@ -87,6 +86,8 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "average": {"weight_average_decay": 0.99},
     "label_smoothing": {"label_smoothing": 0.1},
     "length_of_train": {"epochs": 0},
+    "forest": {"taught_by": "forest"},
+    "forest_and_rocket": {"taught_by": "forest_and_rocket"},
 }
 
 
@@ -106,21 +107,6 @@ def augmented(change: str) -> Iterator[None]:
         fit._optimise = original
 
 
-def out_of_fold(windows: Windows, contract: SensorContract, classes: int) -> NDArray[np.float32]:
-    """Logarithm of the mean of forest and MiniRocket, each trained on other groups, divided by the class shares."""
-    from sklearn.model_selection import GroupKFold
-
-    names, groups = np.unique(windows.groups, return_inverse=True)
-    found = np.zeros((len(groups), classes))
-    for learnt, told in GroupKFold(min(TEACHER_FOLDS, len(names))).split(groups, groups=groups):
-        parts = select_windows(windows, learnt), select_windows(windows, told)
-        for teacher in (random_forest_baseline, minirocket_baseline):
-            found[told] += teacher(*parts, contract, classes, seed=0) / 2
-    shares = np.bincount(windows.labels, minlength=classes) / len(groups)
-    logits: NDArray[np.float32] = np.log((found + 0.05) / np.maximum(shares, 1e-3)).astype(np.float32)
-    return logits
-
-
 def of_larger_networks(
     windows: Windows, contract: SensorContract, classes: int, config: TrainingConfig
 ) -> NDArray[np.float32]:
@@ -134,8 +120,7 @@ def of_larger_networks(
     return mean_logits
 
 
-TEACHER_CHANGES = ("forest_and_rocket", "larger_networks")
-CHANGES = (*OPTIONS, *AUGMENTED, *TEACHER_CHANGES, "magnitude")
+CHANGES = (*OPTIONS, *AUGMENTED, "larger_networks", "magnitude")
 
 
 class Trainer:
@@ -167,15 +152,11 @@ class Trainer:
     def _teacher(
         self, change: str, fold: int, windows: Windows, contract: SensorContract, config: TrainingConfig
     ) -> NDArray[np.float32] | None:
-        if change not in TEACHER_CHANGES:
+        if change != "larger_networks":
             return None
         if (change, fold) not in self._teachers:
             classes = len(self.data.labels)
-            self._teachers[change, fold] = (
-                out_of_fold(windows, contract, classes)
-                if change == "forest_and_rocket"
-                else of_larger_networks(windows, contract, classes, config)
-            )
+            self._teachers[change, fold] = of_larger_networks(windows, contract, classes, config)
         return self._teachers[change, fold]
 
 
