@@ -23,8 +23,9 @@ from edge_seq.ir.model import num_parameters
 from edge_seq.pipeline.config import RunConfig, load_config
 from edge_seq.scores.metrics import accuracy, confusion_matrix, macro_f1, softmax
 from edge_seq.support.files import write_atomically
-from edge_seq.training.baselines import convolutional_baseline, majority_baseline, random_forest_baseline
 from edge_seq.training.config import TrainingConfig
+from edge_seq.training.others.baselines import majority_baseline, random_forest_baseline
+from edge_seq.training.others.convolutional import convolutional_baseline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -31,7 +31,7 @@ from edge_seq.pipeline.logits import probabilities_of
 from edge_seq.scores.metrics import accuracy, confusion_matrix, estimate_over_groups, macro_f1
 from edge_seq.support.errors import EdgeSeqError
 from edge_seq.support.files import write_atomically
-from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
+from edge_seq.training.others.baselines import minirocket_baseline, random_forest_baseline
 from edge_seq.workflow.folder import RunFolder, load_learnt_windows, load_run_float, load_run_int, open_run
 from edge_seq.workflow.quantize import quantize_run
 from edge_seq.workflow.train import train_run

@@ -30,8 +30,8 @@ from edge_seq.scores.metrics import estimate_over_groups
 from edge_seq.support.errors import DataError
 from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.support.results import Result
-from edge_seq.training.baselines import MAX_STORED_WINDOWS
 from edge_seq.training.features import preprocessed_counts
+from edge_seq.training.others.baselines import MAX_STORED_WINDOWS
 
 TREES, LEAVES = 30, 64
 FORESTS = "forests.json"

@@ -1,4 +1,5 @@
-"""Training: torch modules, the training loop, augmentation and baselines.
+"""Training: torch modules, the training loop, augmentation and other classifiers.
 
-These modules import no torch: ``baselines`` (at import), ``checkpoint``, ``config``, ``features`` and ``runtime``.
+These modules import no torch: ``others.baselines``, ``others.teacher``, ``checkpoint``, ``config``, ``features`` and
+``runtime``.
 """

@@ -132,8 +132,8 @@ class TrainingConfig(StrictTable):
             the loss. ``auto`` takes 0.2 in trainings of at least 1,000 steps, and 0 in shorter ones, which lose by it.
         taught_by: ``labels`` alone, or a random ``forest`` too, or ``forest_and_rocket``: the mean of it and MiniRocket
             (needs the extra ``rocket``). Each answers for groups that it has not learnt, and half of the loss is the
-            divergence from these answers (:mod:`edge_seq.training.teacher`). It helps where such classifiers do well on
-            new groups, and harms where they do not, so :command:`edge-seq search` tries it.
+            divergence from these answers (:mod:`edge_seq.training.others.teacher`). It helps where they do well on new
+            groups, and harms where they do not, so ``edge-seq search`` tries it.
         augmentation: random changes of training windows.
         initialisation: first values of the weights.
         seed: seed of every random choice.

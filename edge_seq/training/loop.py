@@ -29,9 +29,9 @@ from edge_seq.training.features import check_windows, fit_normalisation_in_piece
 from edge_seq.training.fit import LabelledFeatures, Progress, fit, predict_module
 from edge_seq.training.initialise import initialise
 from edge_seq.training.modules import SequenceClassifier
+from edge_seq.training.others.teacher import answers_of_others
 from edge_seq.training.record import EpochRecord
 from edge_seq.training.stored import StoredFeatures, StoredLabels
-from edge_seq.training.teacher import answers_of_others
 
 
 @dataclass(frozen=True)

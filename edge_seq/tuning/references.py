@@ -16,7 +16,7 @@ from edge_seq.scores.paired import confusion_by_group
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.support.results import Result
-from edge_seq.training.baselines import majority_baseline, minirocket_baseline, random_forest_baseline
+from edge_seq.training.others.baselines import majority_baseline, minirocket_baseline, random_forest_baseline
 from edge_seq.tuning.data import Part, SearchData
 from edge_seq.tuning.result import Reference
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from edge_seq.support.errors import ConfigError, DataError
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.lock import holding
-from edge_seq.training.baselines import minirocket_is_here
+from edge_seq.training.others.baselines import minirocket_is_here
 from edge_seq.training.runtime import require_torch
 from edge_seq.trials.folder import StudyFolder
 from edge_seq.trials.steer import Task, steer

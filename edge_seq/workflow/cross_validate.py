@@ -24,7 +24,7 @@ from edge_seq.support.errors import ConfigError, DataError, ToolError
 from edge_seq.support.figure_text import percent
 from edge_seq.support.json_tables import save_json
 from edge_seq.support.results import Result, written
-from edge_seq.training.baselines import aeon_is_here
+from edge_seq.training.others.baselines import aeon_is_here
 from edge_seq.workflow.evaluate import sklearn_version
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -293,7 +293,7 @@ def _predict(runs: Sequence[RunFolder], others: Sequence[str], *, seed: int) -> 
         DataError: the second configuration has other windows.
         ToolError: the windows are too short for a classifier.
     """
-    from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
+    from edge_seq.training.others.baselines import minirocket_baseline, random_forest_baseline
 
     model, windows = _test_of(runs[0])
     found = {

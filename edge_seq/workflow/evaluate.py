@@ -29,7 +29,7 @@ from edge_seq.scores.one_class import OneClassScores, OtherClasses, detections
 from edge_seq.scores.reliability import reliability
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_result, save_json
-from edge_seq.training.baselines import (
+from edge_seq.training.others.baselines import (
     majority_baseline,
     minirocket_baseline,
     minirocket_is_here,

@@ -131,7 +131,7 @@ STEPS: dict[str, Step] = {
             *("--folds", "2", "--workers", "1"),
         ),
         fresh=True,
-        patches={"edge_seq.tuning.space:STEPS": [4, 8, 12], "edge_seq.training.baselines:_TREES": 10},
+        patches={"edge_seq.tuning.space:STEPS": [4, 8, 12], "edge_seq.training.others.baselines:_TREES": 10},
     ),
 }
 

@@ -193,7 +193,7 @@ def test_refusals(change: dict[str, object], message: str) -> None:
 def test_metrics_and_training_config_import_no_torch() -> None:
     code = (
         "import sys, edge_seq.scores.metrics, edge_seq.training.config, edge_seq.training.features, "
-        "edge_seq.training.baselines, edge_seq.frontends.from_torch; "
+        "edge_seq.training.others.baselines, edge_seq.frontends.from_torch; "
         "print(sorted({'torch', 'sklearn'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

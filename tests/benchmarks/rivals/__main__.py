@@ -35,8 +35,9 @@ from edge_seq.support.errors import ConfigError
 from edge_seq.support.files import write_atomically
 from edge_seq.support.json_tables import load_result, save_json
 from edge_seq.support.results import Result, written
-from edge_seq.training.baselines import convolutional_baseline, random_forest_baseline
 from edge_seq.training.features import preprocessed_counts
+from edge_seq.training.others.baselines import random_forest_baseline
+from edge_seq.training.others.convolutional import convolutional_baseline
 from edge_seq.workflow.folder import RunFolder, load_run_config, load_run_float, load_run_int, open_run
 from firmware_export.emission.emit import export_c
 from firmware_export.emission.golden import make_golden

@@ -9,15 +9,15 @@ import pytest
 from edge_seq.data.recording import Windows
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import DataError, ToolError
-from edge_seq.training.baselines import (
-    convolutional_baseline,
+from edge_seq.training.config import TrainingConfig
+from edge_seq.training.others.baselines import (
     majority_baseline,
     minirocket_baseline,
     minirocket_is_here,
     random_forest_baseline,
     window_statistics,
 )
-from edge_seq.training.config import TrainingConfig
+from edge_seq.training.others.convolutional import convolutional_baseline
 
 
 def test_majority_is_the_shares_in_training() -> None:

@@ -150,6 +150,19 @@ def test_only_the_first_convolution_of_a_long_window_has_a_wide_kernel() -> None
     assert {one.kernel for one in (*short.first(), *(short.random(rng) for _ in range(50)))} == {None}
 
 
+def test_other_classifiers_teach_where_they_are_given() -> None:
+    without, space = (
+        space_of(SearchConfig(), CONTRACT, own_steps=True, teacher=one) for one in (None, "forest_and_rocket")
+    )
+    rng = np.random.default_rng(0)
+    assert {one.teacher for one in (*without.first(), *(without.random(rng) for _ in range(50)))} == {None}
+    (taught,) = [one for one in space.first() if one.teacher]
+    assert "taught by forest and rocket" in taught.options
+    assert taught.training(CONTRACT, windows=100, steps=10, seed=0).taught_by == "forest_and_rocket"
+    assert replace(taught, teacher=None).training(CONTRACT, windows=100, steps=10, seed=0).taught_by == "labels"
+    assert {space.random(rng).teacher for _ in range(50)} == {None, "forest_and_rocket"}
+
+
 def test_a_slow_candidate_does_not_take_the_time_of_many() -> None:
     plan = plan_of(SearchConfig(budget=Budget(seconds=2000)))
     of_a_step = {"lstm": 0.01, "gru": 0.01, "fastgrnn": 0.15}  # seconds

@@ -17,7 +17,7 @@ from edge_seq.pipeline.config import load_config
 from edge_seq.pipeline.prepare import prepare
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.training import baselines
+from edge_seq.training.others import baselines
 from edge_seq.trials.where import Where
 from edge_seq.tuning import space
 from edge_seq.tuning.config import Budget, SearchConfig, make_search_config

@@ -20,7 +20,7 @@ from edge_seq.scores.metrics import accuracy, macro_f1
 from edge_seq.scores.paired import confusion_by_group, paired_scores
 from edge_seq.support.errors import DataError, ToolError
 from edge_seq.support.json_tables import load_result
-from edge_seq.training import baselines
+from edge_seq.training.others import baselines
 from edge_seq.workflow.cross_validate import CrossValidation, _config_of, cross_validate
 from edge_seq.workflow.folder import load_run_config, open_run
 from tests.cli.conftest import edge_seq, ok

@@ -216,6 +216,7 @@ def test_python_takes_windows_of_one_class() -> None:
         (["data.source=x.toml", "data.storage=disk"], r"one_class needs the recordings in memory; leave storage"),
         (["start_from=runs/a"], r"start_from cannot be set so: a training of one class begins with random weights"),
         (["teacher=runs/a"], r"teacher cannot be set so: a training of one class has no labels"),
+        (["training.taught_by=forest"], r"training.taught_by cannot be set so: there are no labels that others could"),
         (["training.dense=[8]"], r"training.dense cannot be set so: the distance is made of a dense layer of its own"),
         (["training.label_every=sample"], r"label_every cannot be set so: the distance is that of a whole window"),
         (["training.pooling=flatten"], r"pooling cannot be set so: a distance of all states of a window is too large"),
@@ -224,6 +225,11 @@ def test_python_takes_windows_of_one_class() -> None:
 def test_what_does_not_go_with_one_class_is_refused(overrides: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_config(None, ["data.one_class.normal=parked", *overrides])
+
+
+def test_a_run_and_other_classifiers_do_not_teach_together() -> None:
+    with pytest.raises(ConfigError, match=r"teacher is a run and training.taught_by is 'forest'; set one of them"):
+        load_config(None, ["teacher=runs/a", "training.taught_by=forest"])
 
 
 def test_a_forest_beside_one_class_is_refused(tmp_path: Path) -> None:

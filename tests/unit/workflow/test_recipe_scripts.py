@@ -17,7 +17,7 @@ from edge_seq.data.window_file import load_windows
 from edge_seq.pipeline.config import RunConfig, load_config, quote
 from edge_seq.pipeline.simulate import simulate_to_file
 from edge_seq.support.json_tables import load_json
-from edge_seq.training import baselines
+from edge_seq.training.others import baselines
 from edge_seq.workflow.evaluate import evaluate_run
 from edge_seq.workflow.folder import open_run
 

@@ -13,8 +13,8 @@ from edge_seq.data.recording import Windows, select_windows
 from edge_seq.data.windows import spread
 from edge_seq.ir.contract import SensorContract, contract_to_dict
 from edge_seq.support.errors import ConfigError, ToolError
-from edge_seq.training.baselines import minirocket_baseline, random_forest_baseline
 from edge_seq.training.config import TaughtBy
+from edge_seq.training.others.baselines import minirocket_baseline, random_forest_baseline
 
 MOST_LEARNT = 2000  # windows that a classifier learns; the time of a ridge grows with the cube of their number
 FOLDS = 5  # at most: each classifier answers for the groups of one, and learns those of the others

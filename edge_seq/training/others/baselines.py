@@ -1,10 +1,8 @@
-"""Baselines for recurrent networks: majority guess, random forest, MiniRocket, convolutional network."""
+"""Baselines for recurrent networks: majority guess, random forest, MiniRocket."""
 
 from __future__ import annotations
 
 import importlib.util
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,12 +14,7 @@ from edge_seq.data.stored import blocks, is_stored
 from edge_seq.data.windows import spread
 from edge_seq.ir.contract import SensorContract
 from edge_seq.support.errors import ToolError
-from edge_seq.training.config import TrainingConfig
 from edge_seq.training.features import check_windows, fit_normalisation, preprocessed_counts
-
-if TYPE_CHECKING:
-    from edge_seq.training.fit import Progress
-    from edge_seq.training.loop import TrainingResult
 
 _TREES = 300
 _ROCKET_KERNEL = 9  # samples
@@ -153,55 +146,3 @@ def aeon_is_here() -> bool:
 def minirocket_is_here(contract: SensorContract) -> bool:
     """True if :func:`minirocket_baseline` can be computed: aeon is installed, and windows are long enough."""
     return aeon_is_here() and contract.window_length >= _ROCKET_KERNEL
-
-
-def convolutional_baseline(
-    train: Windows,
-    validation: Windows | None,
-    test: Windows,
-    contract: SensorContract,
-    num_classes: int,
-    config: TrainingConfig,
-    *,
-    checkpoint_dir: Path | None = None,
-    progress: Progress | None = None,
-) -> tuple[TrainingResult, NDArray[np.float64]]:
-    """Train :class:`edge_seq.training.modules.ConvolutionalBaseline` with the same loop and options, and predict.
-
-    The options ``cell``, ``hidden_size``, ``num_layers``, ``pooling`` and ``initialisation`` do not apply. The loss is
-    always that of whole windows.
-
-    Returns:
-        training result, and probabilities of the test windows, float64 [B, K].
-
-    Raises:
-        DataError, ContractError, ConfigError, ModelError: the same cases as :func:`edge_seq.training.loop.train`.
-            ConfigError also if windows have fewer than 5 samples.
-    """
-    from edge_seq.scores.metrics import softmax
-    from edge_seq.training import loop
-    from edge_seq.training.modules import ConvolutionalBaseline
-
-    check_windows(test, contract, num_classes, role="test")
-
-    def build() -> ConvolutionalBaseline:
-        return ConvolutionalBaseline(
-            window_length=contract.window_length,
-            input_size=contract.num_features,
-            num_classes=num_classes,
-            dropout=config.dropout,
-        )
-
-    result = loop.train(
-        train,
-        validation,
-        contract,
-        num_classes,
-        config.model_copy(update={"label_every": "window"}),
-        build=build,
-        checkpoint_dir=checkpoint_dir,
-        progress=progress,
-    )
-    module = build()
-    loop.load_weights(module, result)
-    return result, softmax(loop.predict(result, test.counts, module=module))

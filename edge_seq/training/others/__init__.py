@@ -1,0 +1,1 @@
+"""Other classifiers: baselines beside the recurrent networks, and teachers of them."""
