@@ -24,7 +24,7 @@ from edge_seq.tuning.cost import NetworkCost
 from edge_seq.tuning.space import Candidate, Space, suits
 from edge_seq.tuning.trial import Confusion, Trial, TrialResult
 
-FIRST_ROUND, LATER_ROUNDS = 13, 27  # candidates
+FIRST_ROUND, LATER_ROUNDS = 14, 27  # candidates
 KEEP_ONE_OF = 3
 FEWEST = 3  # candidates of a round
 RANDOM_SHARE = 0.25  # of the candidates of a later round
