@@ -65,13 +65,34 @@ def load_windows(path: Path, *, num_classes: int | None = None) -> Windows:
         raise DataError(
             f"reading {path.name}: damaged ({type(error).__name__}: {error}); run edge-seq train again"
         ) from error
-    expected = load_json(path.parent / HASHES).get(path.stem) if (path.parent / HASHES).is_file() else None
+    expected = hash_of_training(path.parent / HASHES, path.stem)
     if expected is not None and windows_hash(windows) != expected:
         raise DataError(
             f"reading {path.name}: these are not the windows that the run was trained with (SHA-256 "
-            f"{windows_hash(windows)[:16]}..., {HASHES} says {str(expected)[:16]}...); run edge-seq train again"
+            f"{windows_hash(windows)[:16]}..., {HASHES} says {expected[:16]}...); run edge-seq train again"
         )
     return windows
+
+
+def hash_of_training(table: Path, name: str) -> str | None:
+    """SHA-256 of the data that a run was trained with; None if the run has no table of hashes.
+
+    Args:
+        table: path of the table.
+        name: side of the split, or ``calibration``.
+
+    Raises:
+        DataError: the table is damaged, or lacks the data.
+    """
+    if not table.is_file():
+        return None
+    found = load_json(table).get(name)
+    if not isinstance(found, str):
+        raise DataError(
+            f"reading {table.name}: {found!r} as the SHA-256 of the {name} data, expected a text; restore the file, or "
+            "run edge-seq train again"
+        )
+    return found
 
 
 def _stored_counts(path: Path, starts: NDArray[np.int64], stored: list[Any]) -> StoredWindows:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_seq.data.window_file import counts_hash, load_windows
+from edge_seq.data.window_file import counts_hash, hash_of_training, load_windows
 from edge_seq.ir.serialize import save_model
 from edge_seq.pipeline.quantization import (
     QUANTIZE_STEPS,
@@ -17,7 +17,7 @@ from edge_seq.pipeline.quantization import (
     summarise_quantization,
 )
 from edge_seq.support.errors import DataError
-from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.json_tables import save_json
 from edge_seq.support.opening import load_tensors
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -114,11 +114,11 @@ def load_streams(run: RunFolder) -> NDArray[np.int16]:
             f"reading {path.name}: {streams.dtype} {list(streams.shape)}; expected int16 counts [B, T, C]; run "
             "edge-seq train again"
         )
-    expected = load_json(run.data_hashes).get(path.stem) if run.data_hashes.is_file() else None
+    expected = hash_of_training(run.data_hashes, path.stem)
     if expected is not None and counts_hash(streams) != expected:
         raise DataError(
             f"reading {path.name}: these are not the calibration streams that the run was trained with (SHA-256 "
-            f"{counts_hash(streams)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); run "
+            f"{counts_hash(streams)[:16]}..., {run.data_hashes.name} says {expected[:16]}...); run "
             "edge-seq train again"
         )
     return streams

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_seq.data.recording import SIDES, Recording
 from edge_seq.data.splits import check_split_kind
-from edge_seq.data.window_file import windows_hash
+from edge_seq.data.window_file import hash_of_training, windows_hash
 from edge_seq.data.windows import make_windows
 from edge_seq.ir.model import model_hash
 from edge_seq.pipeline.one_class.recordings import as_one_class, normal_index, recording_as_one_class
@@ -26,7 +26,7 @@ from edge_seq.pipeline.timelines import save_timelines
 from edge_seq.scores.evaluation import SplitNote, StreamEvaluation
 from edge_seq.scores.streaming import StreamMetrics, Timeline, score_streams
 from edge_seq.support.errors import ConfigError, DataError
-from edge_seq.support.json_tables import load_json, save_json
+from edge_seq.support.json_tables import save_json
 from edge_seq.workflow.evaluate import as_run_labels, note_of_others
 from edge_seq.workflow.folder import (
     RunFolder,
@@ -89,11 +89,11 @@ def load_recordings(run: RunFolder, side: str) -> SideRecordings:
         normal = normal_index(dataset, data.one_class)
         windows = as_one_class(windows, normal)
         recordings = tuple(recording_as_one_class(one, normal) for one in recordings)
-    expected = load_json(run.data_hashes).get(side) if run.data_hashes.is_file() else None
+    expected = hash_of_training(run.data_hashes, side)
     if expected is not None and windows_hash(windows) != expected:
         raise DataError(
             f"run {run.path.name}: the {side} recordings are not those that the run was trained with (SHA-256 of "
-            f"their windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {str(expected)[:16]}...); "
+            f"their windows {windows_hash(windows)[:16]}..., {run.data_hashes.name} says {expected[:16]}...); "
             "restore them, or train again"
         )
     return SideRecordings(recordings, minimum_share)

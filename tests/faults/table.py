@@ -2,7 +2,8 @@
 
 FOLDER holds a run ``run``, ``drives.csv`` and ``drives.toml``. Every command is tried with every kind of fault, at so
 many operations, evenly spread, and twice at once (the kind ``two``). Each fault is told on stderr at once, so what was
-tried before an interruption is not lost. The exit code is 1 if anything was wrong.
+tried before an interruption is not lost. The exit code is 1 if anything was wrong. Each command loads the code of the
+project anew, so leave it as it is meanwhile.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ QUICK: dict[str, tuple[str, ...]] = {
     "edge_seq/quant/calibrate.py": (f"{_QUANT}/test_quant_calibrate_layers.py", f"{_QUANT}/test_quant_calibrate.py"),
     "edge_seq/quant/quantize.py": (
         *(f"{_QUANT}/test_quant_quantize_scales.py", f"{_QUANT}/test_quant_quantize_rows.py"),
-        f"{_QUANT}/test_quant_quantize.py",
+        *(f"{_QUANT}/test_quant_quantize_bias.py", f"{_QUANT}/test_quant_quantize.py"),
     ),
     "edge_seq/parity/compare.py": (f"{_PARITY}/test_compare.py",),
     "edge_seq/parity/ladder.py": (f"{_PARITY}/test_ladder_order.py", f"{_PARITY}/test_compare.py"),

@@ -83,6 +83,10 @@ def test_windows_of_another_training_are_refused(tmp_path: Path) -> None:
     save_windows(run.windows("test"), replace(windows(), labels=windows().labels[::-1].copy()))
     with pytest.raises(DataError, match="not the windows that the run was trained with"):
         load_windows(run.windows("test"))
+    for damaged in ({}, {"test": None}, {"test": 3}):
+        save_json(run.data_hashes, damaged)
+        with pytest.raises(DataError, match=r"reading hashes.json: (None|3) as the SHA-256 of the test data, expected"):
+            load_windows(run.windows("test"))
 
 
 def test_an_unknown_side_is_refused(tmp_path: Path) -> None:
