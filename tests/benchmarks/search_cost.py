@@ -80,6 +80,8 @@ SHAPES: tuple[tuple[int, str, dict[str, Any], WeightBits | Bits], ...] = (
     (6, "none", {"front": [CONV | {"units": 32, "stride": 4}], "pooling": "mean"}, 8),
     (6, "none", {"front": [CONV | {"units": 16, "kernel": 9}], "hidden_size": 8, "pooling": "mean"}, 8),
     (9, "none", {"front": [CONV | {"units": 32, "kernel": 3, "stride": 1}], "hidden_size": 8, "pooling": "max"}, 8),
+    (1, "none", {"front": [CONV | {"units": 32, "kernel": 15, "stride": 4}], "pooling": "mean"}, 8),
+    (3, "none", {"front": [CONV | {"units": 16, "kernel": 15}], "pooling": "mean"}, 8),
     (6, "none", {"front": [CONV | {"units": 16, "activation": "relu"}], "pooling": "mean"}, 8),
     (3, "none", {"front": [CONV | {"units": 32, "stride": 1, "activation": "relu"}], "hidden_size": 8}, 8),
     (3, "none", {"front": [CONV | {"units": 16, "stride": 4}] * 2, "pooling": "mean"}, 8),

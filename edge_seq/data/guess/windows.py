@@ -194,10 +194,11 @@ def is_window_per_row(look: Look) -> bool:
 def _rows_are_samples(look: Look) -> bool:
     """True if in most columns a value resembles the one above it more than those beside it, as of many sensors."""
     rows = _first_rows(look)
-    if len(rows) < 3:
+    rows = rows[:, np.isfinite(rows).all(axis=0)]
+    if len(rows) < 3 or rows.shape[1] <= max(_AXES_APART):
         return False
-    above = np.nanmedian(np.nanmean(np.abs(np.diff(rows, axis=0)), axis=0))
-    beside = [np.nanmedian(np.nanmean(np.abs(rows[:, step:] - rows[:, :-step]), axis=0)) for step in _AXES_APART]
+    above = np.median(np.mean(np.abs(np.diff(rows, axis=0)), axis=0))
+    beside = [np.median(np.mean(np.abs(rows[:, step:] - rows[:, :-step]), axis=0)) for step in _AXES_APART]
     return bool(2 * above < min(beside))
 
 
