@@ -12,6 +12,7 @@ from typing import Any
 from edge_seq.data.guess.draft import Draft
 from edge_seq.data.guess.files import Found
 from edge_seq.data.guess.look import (
+    ARRAYS,
     Look,
     look_at_acquisition,
     look_at_parquet,
@@ -66,7 +67,7 @@ def look_at_all(draft: Draft) -> None:
     for path, why in unreadable:
         if path not in notes:
             draft.problems.append(f"{path.name} cannot be read: {why}")
-    if found.reader.name in ("npz", "npy", "mat", "hdf5"):
+    if found.reader.name in ARRAYS:
         draft.looks = named_alike(draft.looks)
     common = Counter(look.columns for look in draft.looks).most_common(1)[0][0]
     apart = [look for look in draft.looks if not set(common) & set(look.columns) and not _is_headerless(look)]

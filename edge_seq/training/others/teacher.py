@@ -44,8 +44,13 @@ def answers_of_others(
         ConfigError: all windows are of one group.
         ToolError: aeon, or scikit-learn, is not installed, or the windows are too short for MiniRocket.
     """
-    from sklearn.model_selection import GroupKFold
-
+    try:
+        from sklearn.model_selection import GroupKFold
+    except ImportError as error:
+        raise ToolError(
+            f"training.taught_by = {taught_by!r} needs scikit-learn, which is not installed; pip install "
+            "'edge-seq[data]'"
+        ) from error
     key = _key(windows, contract, taught_by)
     if key in _kept:
         _kept.move_to_end(key)

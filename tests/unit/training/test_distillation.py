@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,5 +111,8 @@ def test_others_need_groups_their_packages_and_whole_windows(monkeypatch: pytest
         ToolError, match=r"training.taught_by = 'forest_and_rocket': the MiniRocket baseline needs aeon"
     ):
         answers_of_others(of_four_groups(), CONTRACT, 2, "forest_and_rocket")
+    monkeypatch.setitem(sys.modules, "sklearn.model_selection", None)
+    with pytest.raises(ToolError, match=r"training.taught_by = 'forest' needs scikit-learn, which is not installed"):
+        answers_of_others(of_four_groups(), CONTRACT, 2, "forest")
     with pytest.raises(ConfigError, match="other classifiers answer for whole windows; set label_every to 'window'"):
         TrainingConfig(taught_by="forest", label_every="sample")
